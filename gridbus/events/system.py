@@ -1,0 +1,162 @@
+"""Topics and payloads of the bus itself, of plugins, and of long work."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import attrs
+
+from gridbus.events.event import Event
+from gridbus.events.topic import Topic
+
+
+class HealthStatus(enum.StrEnum):
+    """How a plugin is, by its own word or for want of one."""
+
+    HEALTHY = "healthy"
+    WARNING = "warning"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen
+class HandlerFailed:
+    """A handler raised, timed out or called exit on one event; nobody else was harmed."""
+
+    event: Event[Any]
+    subscription: str
+    owner: str
+    error: str  #: type name of the exception
+    message: str
+    traceback: str
+
+
+@attrs.frozen
+class TaskFailed:
+    """A background task that a scope owns raised and ended."""
+
+    task: str
+    owner: str
+    error: str
+    message: str
+    traceback: str
+
+
+@attrs.frozen
+class SlowSubscriber:
+    """A mailbox overflowed for the first time since it last had room; published once per episode."""
+
+    subscription: str
+    owner: str
+    topic: str
+    capacity: int
+    overflow: str
+    dropped: int  #: events this subscription has lost so far, over its life
+
+
+@attrs.frozen
+class PluginRegistered:
+    """A plugin's metadata was accepted."""
+
+    id: str
+    version: str
+    name: str
+    category: str
+
+
+@attrs.frozen
+class PluginInitialized:
+    """A plugin runs."""
+
+    id: str
+    version: str
+    seconds: float  #: from the start of initialize to its end
+
+
+@attrs.frozen
+class PluginFailed:
+    """A stage of a plugin's life failed; nothing of the stage remains."""
+
+    id: str
+    stage: str  #: load, configure, initialize, destroy, health or run
+    error: str
+    message: str
+    traceback: str = ""
+
+
+@attrs.frozen
+class PluginDestroyed:
+    """A plugin was closed and left nothing behind."""
+
+    id: str
+    clean: bool  #: False where destroy raised or work had to be cancelled
+    cancelled: int = 0  #: handlers and tasks that did not end by themselves
+
+
+@attrs.frozen
+class PluginUnregistered:
+    """A plugin's id is free again."""
+
+    id: str
+
+
+@attrs.frozen
+class PluginLimitReached:
+    """A plugin met one of its limits."""
+
+    id: str
+    limit: str  #: name of the field in ResourceLimits
+    allowed: float
+    action: str  #: refused, throttled or cancelled
+
+
+@attrs.frozen
+class HealthChanged:
+    """A plugin's health is other than at the check before."""
+
+    id: str
+    old: HealthStatus
+    new: HealthStatus
+    message: str = ""
+
+
+@attrs.frozen
+class AppStarted:
+    """Each participant runs."""
+
+    name: str
+    plugins: tuple[str, ...]
+
+
+@attrs.frozen
+class AppStopping:
+    """The application drains and closes."""
+
+    name: str
+    reason: str
+
+
+@attrs.frozen
+class LoadProgress:
+    """How far the reading of a file is."""
+
+    source: str
+    rows: int
+    bytes_read: int
+    bytes_total: int
+
+
+BUS_HANDLER_FAILED: Topic[HandlerFailed] = Topic("bus:handler_failed", HandlerFailed)
+BUS_TASK_FAILED: Topic[TaskFailed] = Topic("bus:task_failed", TaskFailed)
+BUS_SLOW_SUBSCRIBER: Topic[SlowSubscriber] = Topic("bus:slow_subscriber", SlowSubscriber)
+PLUGIN_REGISTERED: Topic[PluginRegistered] = Topic("plugin:registered", PluginRegistered)
+PLUGIN_INITIALIZED: Topic[PluginInitialized] = Topic("plugin:initialized", PluginInitialized)
+PLUGIN_FAILED: Topic[PluginFailed] = Topic("plugin:failed", PluginFailed)
+PLUGIN_DESTROYED: Topic[PluginDestroyed] = Topic("plugin:destroyed", PluginDestroyed)
+PLUGIN_UNREGISTERED: Topic[PluginUnregistered] = Topic("plugin:unregistered", PluginUnregistered)
+PLUGIN_LIMIT_REACHED: Topic[PluginLimitReached] = Topic("plugin:limit_reached", PluginLimitReached)
+HEALTH_CHANGE: Topic[HealthChanged] = Topic("health:change", HealthChanged)
+APP_STARTED: Topic[AppStarted] = Topic("app:started", AppStarted)
+APP_STOPPING: Topic[AppStopping] = Topic("app:stopping", AppStopping)
+DATA_PROGRESS: Topic[LoadProgress] = Topic("data:progress", LoadProgress)
