@@ -38,8 +38,9 @@ lint: $(VENV)/.stamp-dev ## ruff, mypy and basedpyright
 bench: $(VENV)/.stamp-bench ## compare with the peers
 	@$(BIN)/python -m benchmarks.bus $(ARGS)
 
-docs: $(VENV)/.stamp-docs ## write the API reference to build/docs
-	@$(BIN)/python docs/build.py build/docs
+docs: $(VENV)/.stamp-docs ## write the guide and the API reference to build/docs
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
 
 coverage: $(VENV)/.stamp-dev ## run the tests and list the lines they miss
 	@$(BIN)/coverage run -m pytest $(ARGS)
