@@ -66,12 +66,13 @@ class Veto(BusError):
         self.reason = reason
 
 
-class Vetoed(BusError):
-    """An interceptor refused what was about to be published."""
+class Vetoed(Veto):
+    """An interceptor refused what was about to be published; what publishing raises for a ``Veto``."""
 
     def __init__(self, topic: str, reason: str, by: str) -> None:
-        super().__init__(f"{topic} was vetoed by {by}: {reason}")
-        self.topic, self.reason, self.by = topic, reason, by
+        super().__init__(reason)
+        self.args = (f"{topic} was vetoed by {by}: {reason}",)
+        self.topic, self.by = topic, by
 
 
 class InterceptorError(BusError):

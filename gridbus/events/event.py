@@ -70,3 +70,7 @@ class Event(msgspec.Struct, Generic[T], frozen=True, gc=False, eq=False):
     def hops(self) -> int:
         """How many events lie between this one and the first of its chain."""
         return self.trace.hops if self.trace is not None else 0
+
+    def trace_effects(self) -> Trace:
+        """Return the trace of what this event leads to."""
+        return Trace(self.correlation_id, self.id, self.hops + 1)

@@ -1,0 +1,183 @@
+"""The worker that empties a mailbox into a handler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from operator import length_hint
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+from gridbus.bus.cell import Cell, enter_cell
+from gridbus.bus.latency import Latency
+from gridbus.bus.mailbox import Mailbox
+from gridbus.bus.watchdog import Watchdog
+from gridbus.errors import HandlerError, HandlerTimeout
+
+_STRIDE = 32  # events handled between two looks at the clock, where handlers are fast
+_FAST_NS = 20_000  # a handler is fast while its calls take less than this on average
+_TURN_NS = 5_000_000  # after this long without giving way, let the loop turn once
+
+
+class FailureSink(Protocol):
+    """Whoever makes a handler's failure known."""
+
+    def __call__(self, event: Any, worker: Worker, error: BaseException, /) -> None:
+        """Publish what happened; called while the exception is being handled."""
+
+
+class Worker:
+    """Handles the events of one mailbox, one after the other.
+
+    Between two looks at the clock it does nothing per event but call the handler: counting, timing, letting blocked
+    publishers in and settling receipts happen once per stride. A stride is one event long until the handler has shown
+    to be fast, and whenever somebody waits for a particular event or for room.
+    """
+
+    __slots__ = (
+        "_watchdog",
+        "cell",
+        "failed",
+        "failures",
+        "handled",
+        "handler",
+        "latency",
+        "mailbox",
+        "skipped",
+        "timed_out",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        handler: Callable[[Any], Awaitable[object]],
+        *,
+        timeout: float | None,
+        watchdog: Watchdog,
+        failures: FailureSink,
+    ) -> None:
+        self.mailbox, self.handler, self.timeout = mailbox, handler, timeout
+        self._watchdog, self.failures = watchdog, failures
+        self.cell = Cell(mailbox)
+        mailbox.cells.append(self.cell)
+        mailbox.activity.busy += 1  # until it has found its mailbox empty for the first time
+        self.latency = Latency()
+        self.handled = self.failed = self.timed_out = self.skipped = 0
+
+    async def run(self) -> None:
+        """Handle events until the mailbox is sealed and empty, or this task is cancelled."""
+        enter_cell(self.cell)
+        if self.timeout is not None:
+            self._watchdog.watch(self.cell, self.timeout)
+        try:
+            await self._run()
+        finally:
+            self._watchdog.unwatch(self.cell)
+            self.mailbox.cells.remove(self.cell)
+            self.mailbox.activity.leave()
+            self.cell.event = None
+
+    async def _run(self) -> None:
+        mailbox, cell = self.mailbox, self.cell
+        concurrent = mailbox.single
+        stride = 1
+        turned = perf_counter_ns()
+        while True:
+            batch = mailbox.take()
+            if batch is None:
+                if mailbox.sealed:
+                    return
+                await self.sleep()
+                turned = perf_counter_ns()
+                continue
+            while left := length_hint(batch):
+                if self.timeout is not None and not self._watchdog.is_armed:
+                    self._watchdog.arm()
+                mailbox.evicted = 0
+                handler = self.handler
+                began = perf_counter_ns()
+                for event in islice(batch, stride):
+                    cell.event = event
+                    try:
+                        await handler(event)
+                    except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin must not end the application
+                        self.fail(event, error)
+                ended = perf_counter_ns()
+                self.note(left - length_hint(batch) - mailbox.evicted, ended - began)
+                special = mailbox.receipts or mailbox.putters
+                if special:
+                    self.settle(event)
+                stride = 1 if special or concurrent or (ended - began) > _FAST_NS * stride else _STRIDE
+                cell.event = event = None
+                if ended - turned > _TURN_NS:
+                    await asyncio.sleep(0)
+                    turned = perf_counter_ns()
+
+    async def sleep(self) -> None:
+        """Return when the mailbox has something, or is sealed."""
+        mailbox = self.mailbox
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        mailbox.rest()
+        mailbox.sleepers.append(sleeper)
+        mailbox.activity.leave()
+        try:
+            await sleeper
+        except BaseException:
+            if sleeper in mailbox.sleepers:  # nobody woke it, so nobody counted it as awake
+                mailbox.sleepers.remove(sleeper)
+                mailbox.activity.busy += 1
+            raise
+
+    def note(self, calls: int, ns: int) -> None:
+        """Count ``calls`` that took ``ns`` nanoseconds together."""
+        self.handled += calls
+        if calls:
+            self.latency.add(ns // calls, calls)
+        if self.cell.timed_out:  # the handler was cancelled and ended as if nothing had happened
+            self.take_back_cancel()
+
+    def settle(self, event: Any) -> None:
+        """Tell who waits for this event that it is done, and let in publishers that wait for room."""
+        mailbox = self.mailbox
+        receipt = mailbox.receipts.pop(event.seq, None)
+        if receipt is not None:
+            receipt.settle()
+        mailbox.settle()
+
+    def fail(self, event: Any, error: BaseException) -> None:
+        """Make a failure known and go on; raise it again where it is no failure of the handler.
+
+        Cancelling counts as the handler's failure when the watchdog asked for it, or when nobody asked this task to
+        end: then the handler awaited something that was cancelled.
+        """
+        if isinstance(error, KeyboardInterrupt | GeneratorExit):
+            self.mailbox.forget(event)
+            raise error
+        if self.cell.timed_out:
+            self.take_back_cancel()
+            self.timed_out += 1
+            error = HandlerTimeout(f"{self.mailbox.name} took longer than {self.timeout:g} s").with_traceback(
+                error.__traceback__
+            )
+        task = self.cell.task
+        if task is not None and task.cancelling():
+            self.mailbox.forget(event)
+            raise error
+        self.failed += 1
+        mailbox = self.mailbox
+        receipt = mailbox.receipts.pop(event.seq, None) if mailbox.receipts else None
+        if receipt is not None:
+            failure = HandlerError(mailbox.name, mailbox.owner, event.id, error)
+            failure.__cause__ = error
+            receipt.settle(failure)
+        self.failures(event, self, error)
+
+    def take_back_cancel(self) -> None:
+        """Take back what the watchdog asked of this task."""
+        task = self.cell.task
+        for _ in range(self.cell.timed_out):
+            if task is not None:
+                task.uncancel()
+        self.cell.timed_out = 0

@@ -1,0 +1,137 @@
+"""The worker of a subscription that wants its events debounced, throttled or in batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter_ns
+from typing import Any
+
+from gridbus.bus.delivery import FailureSink, Worker
+from gridbus.bus.mailbox import Mailbox
+from gridbus.bus.pace import Batch, Debounce, Pace, Throttle
+from gridbus.bus.watchdog import Watchdog
+from gridbus.clock import Clock
+
+
+class PacedWorker(Worker):
+    """Gathers events as a pace says and calls the handler with the newest, or with the list.
+
+    Events that it holds count as work: draining and closing wait for them, and sealing the mailbox ends the waiting,
+    so that nothing that was held is lost.
+    """
+
+    __slots__ = ("_clock", "_pace")
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        handler: Callable[[Any], Awaitable[object]],
+        *,
+        timeout: float | None,
+        watchdog: Watchdog,
+        failures: FailureSink,
+        pace: Pace,
+        clock: Clock,
+    ) -> None:
+        super().__init__(mailbox, handler, timeout=timeout, watchdog=watchdog, failures=failures)
+        self._pace, self._clock = pace, clock
+
+    async def _run(self) -> None:
+        mailbox = self.mailbox
+        while True:
+            if not mailbox.items:
+                if mailbox.sealed:
+                    return
+                await self.sleep()
+                continue
+            match self._pace:
+                case Debounce(quiet, longest):
+                    await self._call(await self._newest_after_quiet(quiet, longest))
+                case Throttle(interval):
+                    await self._call(self._take(None))
+                    await self._pause(interval)
+                case Batch(size, within):
+                    await self._call(await self._batch(size, within))
+
+    async def _newest_after_quiet(self, quiet: float, longest: float | None) -> list[Any]:
+        end = None if longest is None else self._clock.monotonic() + longest
+        events = self._take(None)
+        while True:
+            wait = quiet if end is None else min(quiet, end - self._clock.monotonic())
+            if wait <= 0 or not await self._arrival(wait):
+                return events
+            newer = self._take(None)
+            self._skip(events)
+            events = newer
+
+    async def _batch(self, size: int, within: float) -> list[Any]:
+        end = self._clock.monotonic() + within
+        events = self._take(size)
+        while len(events) < size:
+            wait = end - self._clock.monotonic()
+            if wait <= 0 or not await self._arrival(wait):
+                break
+            events += self._take(size - len(events))
+        return events
+
+    async def _pause(self, interval: float) -> None:
+        end = self._clock.monotonic() + interval
+        while (wait := end - self._clock.monotonic()) > 0 and not self.mailbox.sealed:
+            events = self._take(None)  # of the events that come meanwhile only the newest is wanted
+            if events:
+                self._skip(events[:-1])
+                self.mailbox.items.insert(0, events[-1])
+            await self._arrival(wait)
+
+    def _take(self, limit: int | None) -> list[Any]:
+        mailbox = self.mailbox
+        events = []
+        while mailbox.items and (limit is None or len(events) < limit):
+            events.extend(mailbox.take() or ())
+        if self.cell.event is None and events:
+            self.cell.event = events[-1]
+        return events
+
+    def _skip(self, events: list[Any]) -> None:
+        self.skipped += len(events)
+        for event in events:
+            self.settle(event)
+
+    async def _arrival(self, wait: float) -> bool:
+        """Return True when another event came, False after ``wait`` seconds or when the mailbox is sealed."""
+        mailbox = self.mailbox
+        if mailbox.sealed:
+            return False
+        held, self.cell.event = self.cell.event, None  # the watchdog times the handler, not the waiting
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        mailbox.sleepers.append(sleeper)
+        timer = self._clock.call_later(wait, lambda: sleeper.done() or sleeper.set_result(None))
+        try:
+            await sleeper
+        finally:
+            timer.cancel()
+            if sleeper in mailbox.sleepers:
+                mailbox.sleepers.remove(sleeper)
+            else:
+                mailbox.activity.busy -= 1  # waking counted this worker as awake, which it was all along
+            self.cell.event = held
+        return bool(mailbox.items) and not mailbox.sealed
+
+    async def _call(self, events: list[Any]) -> None:
+        newest = events[-1]
+        as_list = isinstance(self._pace, Batch)
+        if not as_list:
+            self._skip(events[:-1])
+        self.cell.event = newest
+        if self.timeout is not None:
+            self._watchdog.arm()
+        began = perf_counter_ns()
+        try:
+            await self.handler(events if as_list else newest)
+        except BaseException as error:  # noqa: BLE001 - as in Worker
+            self.fail(newest, error)
+        self.note(1, perf_counter_ns() - began)
+        for event in events if as_list else (newest,):
+            self.settle(event)
+        self.cell.event = None

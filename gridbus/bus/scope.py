@@ -1,0 +1,206 @@
+"""Scopes: what one owner made on a bus, and its end."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import anyio
+import attrs
+
+from gridbus.bus.intercept import Draft, Interceptor
+from gridbus.bus.jobs import Job, every
+from gridbus.bus.stream import EventStream
+from gridbus.bus.subscription import Subscription
+from gridbus.channels.channel import Channel
+from gridbus.errors import BusClosed
+from gridbus.events.event import Event
+from gridbus.events.topic import Topic
+
+if TYPE_CHECKING:
+    from gridbus.bus.bus import Bus
+
+T = TypeVar("T")
+M = TypeVar("M")
+R = TypeVar("R")
+
+logger = logging.getLogger("gridbus.bus")
+
+
+@attrs.frozen
+class ScopeReport:
+    """How a scope ended."""
+
+    cancelled: int  #: events dropped, handlers and tasks cancelled after the grace
+    errors: tuple[Exception, ...]  #: what clean-ups raised
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether everything ended by itself."""
+        return not self.cancelled and not self.errors
+
+
+class Scope:
+    """Owns each subscription, interceptor, server, task, timer and clean-up that was made through it.
+
+    It has the verbs of the bus. What it publishes carries its owner as source; closing it leaves nothing behind.
+    """
+
+    def __init__(self, bus: Bus, owner: str) -> None:
+        self.bus, self.owner = bus, owner
+        self._subscriptions: dict[Subscription, None] = {}
+        self._interceptors: dict[Interceptor, None] = {}
+        self._jobs: dict[Job, None] = {}
+        self._streams: dict[EventStream[Any], None] = {}
+        self._cleanups: list[Callable[[], Any]] = []
+        self._closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether it takes nothing more."""
+        return self._closed
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The open subscriptions and servers."""
+        self._subscriptions = {kept: None for kept in self._subscriptions if not kept.is_closed}
+        return tuple(self._subscriptions)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The tasks that run."""
+        return tuple(self._jobs)
+
+    @overload
+    def on(self, subject: Topic[T], handler: Callable[[Event[T]], object], **options: Any) -> Subscription: ...
+    @overload
+    def on(self, subject: type[T], handler: Callable[[Event[T]], object], **options: Any) -> Subscription: ...
+    @overload
+    def on(self, subject: str, handler: Callable[[Any], object], **options: Any) -> Subscription: ...
+    def on(self, subject: Any, handler: Callable[[Any], object], **options: Any) -> Subscription:
+        """Subscribe; options as ``Bus.on``."""
+        self._check_open()
+        subscription = self.bus.on(subject, handler, owner=self.owner, **options)
+        self._subscriptions[subscription] = None
+        return subscription
+
+    def intercept(
+        self, topic: str, fn: Callable[[Draft[Any]], object], *, priority: int = 0, timeout: float = 5.0
+    ) -> Interceptor:
+        """Intercept; as ``Bus.intercept``."""
+        self._check_open()
+        interceptor = self.bus.intercept(topic, fn, priority=priority, timeout=timeout, owner=self.owner)
+        self._interceptors[interceptor] = None
+        return interceptor
+
+    def serve(self, channel: Channel[M, R], fn: Callable[[M], object], **options: Any) -> Subscription:
+        """Serve a channel; options as ``Bus.serve``."""
+        self._check_open()
+        server = self.bus.serve(channel, fn, owner=self.owner, **options)
+        self._subscriptions[server] = None
+        return server
+
+    def stream(self, subject: Any, **options: Any) -> EventStream[Any]:
+        """Stream; as ``Bus.stream``."""
+        self._check_open()
+        stream: EventStream[Any] = self.bus.stream(subject, owner=self.owner, **options)
+        self._streams[stream] = None
+        return stream
+
+    async def publish(self, topic: Topic[T], payload: T) -> Event[T]:
+        """Publish; as ``Bus.publish``."""
+        return await self.bus.publish(topic, payload, source=self.owner)
+
+    def publish_nowait(self, topic: Topic[T], payload: T) -> Event[T]:
+        """Publish without waiting; as ``Bus.publish_nowait``."""
+        return self.bus.publish_nowait(topic, payload, source=self.owner)
+
+    async def ask(
+        self, channel: Channel[M, R], message: M, *, to: str | None = None, timeout: float | None = 5.0
+    ) -> R:
+        """Ask; as ``Bus.ask``."""
+        return await self.bus.ask(channel, message, to=to, timeout=timeout, source=self.owner)
+
+    async def tell(self, channel: Channel[M, Any], message: M, *, to: str | None = None) -> None:
+        """Tell; as ``Bus.tell``."""
+        await self.bus.tell(channel, message, to=to, source=self.owner)
+
+    def ask_stream(
+        self, channel: Channel[M, R], message: M, *, to: str | None = None, timeout: float | None = 5.0
+    ) -> AbstractAsyncContextManager[AsyncIterator[R]]:
+        """Ask for a stream of replies; as ``Bus.ask_stream``."""
+        return self.bus.ask_stream(channel, message, to=to, timeout=timeout, source=self.owner)
+
+    def start_soon(self, fn: Callable[..., Awaitable[object]], *arguments: Any, name: str | None = None) -> Job:
+        """Run an async function in the background; what it publishes has the event in hand here as its cause."""
+        self._check_open()
+        job = self.bus.start_job(fn, *arguments, name=name, owner=self.owner, on_end=self._forget_job)
+        self._jobs[job] = None
+        return job
+
+    def every(self, seconds: float, fn: Callable[[], Awaitable[object]], *, name: str | None = None) -> Job:
+        """Call an async function again and again, ``seconds`` after it last returned; a failing call ends it."""
+        return self.start_soon(every(seconds, fn, self.bus.clock.sleep), name=name or f"every {seconds:g} s")
+
+    def add_cleanup(self, fn: Callable[[], Any]) -> None:
+        """Call ``fn``, plain or async, when the scope closes; the last added is called first."""
+        self._check_open()
+        self._cleanups.append(fn)
+
+    async def aclose(self, *, grace: float = 5.0) -> ScopeReport:
+        """Close everything: handle what waits, cancel tasks, run the clean-ups; return when all has ended.
+
+        Each step is done whatever the others raise; what is not done after ``grace`` seconds is cancelled and counted.
+        """
+        self._closed = True
+        cancelled = 0
+        errors: list[Exception] = []
+        for interceptor in self._interceptors:
+            interceptor.close()
+        for stream in self._streams:
+            stream.close(drop=True)
+        ends = [0] * len(self._subscriptions)
+
+        async def end(index: int, subscription: Subscription) -> None:
+            ends[index] = await subscription.aclose(grace=grace)
+
+        async with anyio.create_task_group() as group:
+            for index, subscription in enumerate(self.subscriptions):
+                group.start_soon(end, index, subscription)
+        cancelled += sum(ends)
+        jobs = self.jobs
+        for job in jobs:
+            job.cancel()
+        with anyio.move_on_after(grace):
+            for job in jobs:
+                await job.wait()
+        cancelled += sum(not job.is_done for job in jobs)
+        while self._cleanups:
+            error = await self._clean(self._cleanups.pop(), grace)
+            if error is not None:
+                errors.append(error)
+        self._interceptors.clear()
+        self._subscriptions.clear()
+        self._streams.clear()
+        return ScopeReport(cancelled, tuple(errors))
+
+    async def _clean(self, fn: Callable[[], Any], grace: float) -> Exception | None:
+        try:
+            with anyio.fail_after(grace):
+                result = fn()
+                if inspect.isawaitable(result):
+                    await result
+        except Exception as error:  # noqa: BLE001 - one clean-up must not keep the others from running
+            logger.exception("a clean-up of %r failed", self.owner)
+            return error
+        return None
+
+    def _forget_job(self, job: Job) -> None:
+        self._jobs.pop(job, None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BusClosed(f"the scope of {self.owner!r} is closed")

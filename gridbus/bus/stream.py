@@ -1,0 +1,121 @@
+"""Events as an asynchronous iterator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from gridbus.bus.mailbox import Mailbox
+from gridbus.errors import SubscriptionError
+from gridbus.events.event import Event
+
+T = TypeVar("T")
+
+
+class EventStream(Generic[T]):
+    """A mailbox that the reader empties itself: ``async with bus.stream(...) as events: async for event in events``.
+
+    Leaving the block normally closes the intake and keeps what had arrived: iterating on reads it and then ends.
+    Leaving it by an exception drops what had arrived.
+    """
+
+    def __init__(
+        self, topic: str, mailbox: Mailbox, *, order: int, add: Callable[[EventStream[Any]], None], remove: Callable[[EventStream[Any]], None]
+    ) -> None:  # fmt: skip
+        self.topic, self.mailbox, self.order = topic, mailbox, order
+        self._add, self._remove = add, remove
+        self._batch: Iterator[Event[T]] = iter(())
+        self._open = False
+        self._reading = False
+
+    async def __aenter__(self) -> Self:
+        """Begin to collect events."""
+        self._open = True
+        self._add(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop collecting; drop what was not read if the block failed."""
+        self.close(drop=kind is not None)
+
+    def close(self, *, drop: bool = False) -> None:
+        """Stop collecting; what was not read stays readable unless ``drop``."""
+        self._remove(self)
+        if drop:
+            self.mailbox.close()
+            self._batch = iter(())
+        else:
+            self.mailbox.seal()
+
+    @property
+    def waiting(self) -> int:
+        """Events that arrived and were not read."""
+        return self.mailbox.depth
+
+    @property
+    def dropped(self) -> int:
+        """Events lost to overflow, or dropped when the block failed."""
+        return self.mailbox.dropped
+
+    def __aiter__(self) -> Self:
+        """Return the stream itself."""
+        return self
+
+    async def __anext__(self) -> Event[T]:
+        """Return the next event; waits for one while the stream is open."""
+        if not self._open:
+            raise SubscriptionError("a stream collects nothing outside its block: async with bus.stream(...) as events")
+        if self._reading:
+            raise SubscriptionError("a stream has one reader; open a second stream, or subscribe with concurrency")
+        mailbox = self.mailbox
+        self._reading = True
+        try:
+            while True:
+                for event in self._batch:
+                    if mailbox.putters:
+                        mailbox.settle()
+                    return event
+                batch = mailbox.take()
+                if batch is not None:
+                    self._batch = batch
+                elif mailbox.sealed:
+                    raise StopAsyncIteration
+                else:
+                    await self._arrival()
+        finally:
+            self._reading = False
+
+    async def _arrival(self) -> None:
+        mailbox = self.mailbox
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        mailbox.rest()
+        mailbox.sleepers.append(sleeper)
+        try:
+            await sleeper
+        finally:
+            if sleeper in mailbox.sleepers:
+                mailbox.sleepers.remove(sleeper)
+
+
+class Tap:
+    """A place in a route that sees each event as it is published, in the publisher's flow; it must not wait or raise."""
+
+    __slots__ = ("_see", "order", "topic")
+
+    items = ()
+    room = 0
+    sealed = False
+    is_full = False
+    receipts: None = None
+
+    def __init__(self, topic: str, order: int, see: Callable[[Event[Any]], object]) -> None:
+        self.topic, self.order, self._see = topic, order, see
+
+    def offer(self, event: Event[Any]) -> None:
+        """Show the event."""
+        self._see(event)
+

@@ -1,0 +1,304 @@
+"""The subscribing half of the bus: handlers, interceptors, servers, streams and the workers behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar, overload
+
+import anyio
+import anyio.abc
+
+from gridbus.bus.activity import Activity
+from gridbus.bus.ask import RequestMailbox, Server, answering
+from gridbus.bus.classify import Classified, classify, name_of
+from gridbus.bus.delivery import Worker
+from gridbus.bus.intercept import Draft, Interceptor
+from gridbus.bus.jobs import Job, cell_of_cause
+from gridbus.bus.mailbox import Mailbox
+from gridbus.bus.middleware import Middleware, wrapped
+from gridbus.bus.options import Options, Overflow
+from gridbus.bus.pace import Batch, Debounce, Throttle
+from gridbus.bus.paced import PacedWorker
+from gridbus.bus.publishing import Publisher
+from gridbus.bus.replies import answering_streams, is_stream_function
+from gridbus.bus.routes import predicate, subject_name
+from gridbus.bus.stream import EventStream
+from gridbus.bus.subscription import Subscription
+from gridbus.bus.wait import wait_for
+from gridbus.bus.watchdog import Watchdog
+from gridbus.channels.channel import Channel
+from gridbus.channels.hub import Hub
+from gridbus.clock import Clock
+from gridbus.errors import SubscriptionError
+from gridbus.events.event import Event
+from gridbus.events.topic import Topic, check_pattern
+
+T = TypeVar("T")
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class Subscriber(Publisher):
+    """Registers what events reach; ``Bus`` is this with a beginning and an end."""
+
+    def __init__(self, bus_id: str, clock: Clock, hop_limit: int, middleware: tuple[Middleware, ...]) -> None:
+        super().__init__(bus_id, clock, hop_limit)
+        self._middleware = middleware
+        self._activity = Activity()
+        self._watchdog = Watchdog(clock)
+        self._hub: Hub[Server] = Hub()
+        self._servers: dict[Subscription, None] = {}
+        self._jobs: dict[Job, None] = {}
+        self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
+
+    @overload
+    def on(
+        self, subject: Topic[T], handler: Callable[[list[Event[T]]], object], *, pace: Batch, **options: Any
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        subject: Topic[T],
+        handler: Callable[[Event[T]], object],
+        *,
+        owner: str = ...,
+        name: str | None = ...,
+        middleware: Iterable[Middleware] = ...,
+        capacity: int = ...,
+        overflow: Overflow = ...,
+        block_timeout: float = ...,
+        key: Callable[[Event[T]], object] | None = ...,
+        where: Callable[[Event[T]], object] | None = ...,
+        concurrency: int = ...,
+        timeout: float | None = ...,
+        pace: Debounce | Throttle | None = ...,
+    ) -> Subscription: ...
+    @overload
+    def on(self, subject: type[T], handler: Callable[[Event[T]], object], **options: Any) -> Subscription: ...
+    @overload
+    def on(self, subject: str, handler: Callable[[Any], object], **options: Any) -> Subscription: ...
+    def on(
+        self,
+        subject: Any,
+        handler: Callable[[Any], object],
+        *,
+        owner: str = "app",
+        name: str | None = None,
+        middleware: Iterable[Middleware] = (),
+        where: Callable[[Event[Any]], object] | None = None,
+        **options: Any,
+    ) -> Subscription:
+        """Subscribe a handler to a topic, a pattern (``row:*``, ``*:create``, ``*``) or a payload type.
+
+        Args:
+            subject: what to hear.
+            handler: called with each event, or with a list of them where ``pace`` is a ``Batch``.
+            owner: whose it is, for reports and statistics.
+            name: how reports call it; the handler's name by default.
+            middleware: goes around the handler, the first one outermost.
+            where: asked before an event is enqueued; what it refuses never reaches the mailbox.
+            options: ``capacity`` (events, 1024), ``overflow`` (``Overflow.BLOCK``), ``block_timeout`` (5.0 s), ``key``,
+                ``concurrency`` (1), ``timeout`` (seconds a call may take, None), ``pace``: as ``Options`` says.
+
+        Raises:
+            TopicError: the pattern is none.
+            SubscriptionError: handler or options cannot work.
+            BusClosed: the bus is not open.
+        """
+        self._check_open()
+        topic = subject_name(subject)
+        call = _checked(classify(handler), options.get("timeout"))
+        checked = Options(where=predicate(subject, where), **options)
+        mailbox = Mailbox(name or call.name, owner, topic, checked, activity=self._activity, reporter=self._reporter)
+        around = wrapped(call.call, (*self._middleware, *middleware))
+        subscription = self._start(mailbox, around, checked, lambda gone: self._routes.remove(subject, gone))
+        self._routes.add(subject, subscription)
+        return subscription
+
+    def intercept(
+        self,
+        topic: str,
+        fn: Callable[[Draft[Any]], object],
+        *,
+        priority: int = 0,
+        owner: str = "app",
+        timeout: float = 5.0,
+    ) -> Interceptor:
+        """Let ``fn`` see each draft of a topic or pattern before it is published; lower priorities go first.
+
+        ``fn``, plain or async, returns None to leave the draft, another payload to change it, or raises ``Veto``. It
+        runs in the publisher's flow, at most ``timeout`` seconds if it is async.
+
+        Raises:
+            TopicError, SubscriptionError, BusClosed: as ``on``.
+        """
+        self._check_open()
+        interceptor = Interceptor(
+            check_pattern(topic),
+            classify(fn),
+            order=(priority, self._routes.next_order()),
+            owner=owner,
+            timeout=timeout,
+            remove=self._routes.remove_interceptor,
+        )
+        self._routes.add_interceptor(interceptor)
+        return interceptor
+
+    def serve(
+        self, channel: Channel[M, R], fn: Callable[[M], object], *, owner: str = "app", **options: Any
+    ) -> Subscription:
+        """Answer what is asked and told on a channel.
+
+        Args:
+            channel: what to serve.
+            fn: gets each message and returns the reply, plain or async; an async generator serves ``ask_stream``.
+            owner: by which name it is addressed.
+            options: ``capacity``, ``block_timeout``, ``concurrency``, ``timeout``: as ``on``.
+
+        Raises:
+            AlreadyServed: this owner serves the channel already.
+            ChannelTypeError: another owner serves it with other types.
+            SubscriptionError, BusClosed: as ``on``.
+        """
+        self._check_open()
+        checked = Options(**options)
+        is_stream = is_stream_function(fn)
+        streams: dict[Job, None] = {}
+        if is_stream:
+            handler: Callable[[Any], Awaitable[object]] = answering_streams(
+                fn, owner, lambda run: self.start_job(run, name=f"stream {channel.name}", owner=owner), streams
+            )
+        else:
+            handler = answering(channel, _checked(classify(fn), checked.timeout).call)
+        mailbox = RequestMailbox(
+            name_of(fn), owner, channel.name, checked, activity=self._activity, reporter=self._reporter
+        )
+        server = Server(channel, owner, mailbox, is_stream=is_stream)
+        self._hub.add(channel, owner, server)
+
+        def remove(subscription: Subscription) -> None:
+            self._hub.remove(channel, owner, server)
+            self._servers.pop(subscription, None)
+            for job in streams:
+                job.cancel()
+
+        subscription = self._start(mailbox, handler, checked, remove)
+        self._servers[subscription] = None
+        return subscription
+
+    @overload
+    def stream(self, subject: Topic[T], **options: Any) -> EventStream[T]: ...
+    @overload
+    def stream(self, subject: type[T], **options: Any) -> EventStream[T]: ...
+    @overload
+    def stream(self, subject: str, **options: Any) -> EventStream[Any]: ...
+    def stream(
+        self,
+        subject: Any,
+        *,
+        owner: str = "app",
+        where: Callable[[Event[Any]], object] | None = None,
+        **options: Any,
+    ) -> EventStream[Any]:
+        """Return events as an iterator: ``async with bus.stream("row:*") as events: async for event in events``.
+
+        Options are ``capacity``, ``overflow``, ``block_timeout`` and ``key`` of ``on``. Events are collected from the
+        entering of the block on.
+        """
+        self._check_open()
+        topic = subject_name(subject)
+        checked = Options(where=predicate(subject, where), **options)
+        if checked.concurrency > 1 or checked.timeout is not None or checked.pace is not None:
+            raise SubscriptionError("a stream has no handler: leave concurrency, timeout and pace to subscriptions")
+        mailbox = Mailbox("stream", owner, topic, checked, activity=Activity(), reporter=self._reporter)
+        return EventStream(
+            topic,
+            mailbox,
+            order=self._routes.next_order(),
+            add=lambda stream: self._routes.add(subject, stream),
+            remove=lambda stream: self._routes.remove(subject, stream),
+        )
+
+    @overload
+    async def wait_for(
+        self, subject: Topic[T], where: Callable[[Event[T]], object] | None = ..., timeout: float | None = ...
+    ) -> Event[T]: ...
+    @overload
+    async def wait_for(
+        self, subject: type[T], where: Callable[[Event[T]], object] | None = ..., timeout: float | None = ...
+    ) -> Event[T]: ...
+    @overload
+    async def wait_for(
+        self, subject: str, where: Callable[[Event[Any]], object] | None = ..., timeout: float | None = ...
+    ) -> Event[Any]: ...
+    async def wait_for(
+        self, subject: Any, where: Callable[[Event[Any]], object] | None = None, timeout: float | None = None
+    ) -> Event[Any]:
+        """Return the next event of a topic, pattern or payload type for which ``where`` holds.
+
+        Raises:
+            TimeoutError: none came within ``timeout`` seconds.
+            Exception: what ``where`` raised.
+        """
+        self._check_open()
+        name = subject_name(subject)
+        return await wait_for(self._routes, self._clock, subject, predicate(subject, where), timeout, name)
+
+    def start_job(
+        self,
+        fn: Callable[..., Awaitable[object]],
+        *arguments: Any,
+        name: str | None = None,
+        owner: str = "app",
+        on_end: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """Run an async function in the background, until it ends or the bus closes.
+
+        What fails is published as ``bus:task_failed``. Events that it publishes have the event in hand here as their
+        cause.
+
+        Raises:
+            BusClosed: the bus is not open.
+        """
+        self._check_open()
+        job = Job(name or name_of(fn), owner)
+        self._jobs[job] = None
+
+        def ended(job: Job) -> None:
+            self._jobs.pop(job, None)
+            if on_end is not None:
+                on_end(job)
+
+        self._tasks.start_soon(
+            job.run, fn, arguments, cell_of_cause(), self._reporter, ended, name=f"gridbus {owner}: {job.name}"
+        )
+        return job
+
+    def _start(
+        self,
+        mailbox: Mailbox,
+        handler: Callable[[Any], Awaitable[object]],
+        options: Options,
+        remove: Callable[[Subscription], None],
+    ) -> Subscription:
+        """Make a subscription and start its workers."""
+        make = {"timeout": options.timeout, "watchdog": self._watchdog, "failures": self._reporter.handler_failed}
+        workers: tuple[Worker, ...]
+        if options.pace is not None:
+            workers = (PacedWorker(mailbox, handler, pace=options.pace, clock=self._clock, **make),)
+        else:
+            workers = tuple(Worker(mailbox, handler, **make) for _ in range(options.concurrency))
+        subscription = Subscription(
+            mailbox.topic, mailbox, workers, order=self._routes.next_order(), remove=remove
+        )
+        for worker in workers:
+            self._tasks.start_soon(subscription.run, worker, name=f"gridbus {mailbox.owner}: {mailbox.name}")
+        return subscription
+
+
+def _checked(call: Classified, timeout: float | None) -> Classified:
+    if timeout is not None and not call.is_async:
+        raise SubscriptionError(
+            f"{call.name} is a plain function, which nothing can interrupt: make it async to give it a timeout"
+        )
+    return call

@@ -1,0 +1,89 @@
+"""Typed channels: one message type, one reply type, one name."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+
+from gridbus.errors import ChannelTypeError
+from gridbus.events.topic import check_topic
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class Channel(Generic[M, R]):
+    """A typed conversation, named ``server:verb``: tell (one way), ask (request and reply), ask_stream (many replies).
+
+    The types are what type checkers hold callers and servers to. At run time messages and replies are checked by
+    their outermost type: ``list[int]`` is checked to be a list.
+    """
+
+    __slots__ = ("_message_check", "_reply_check", "message_type", "name", "reply_type")
+
+    def __init__(self, name: str, message_type: type[M], reply_type: type[R]) -> None:
+        """Check the name.
+
+        Raises:
+            TopicError: the name is not ``noun:verb``.
+        """
+        self.name = str(check_topic(name))
+        self.message_type, self.reply_type = message_type, reply_type
+        self._message_check = runtime_type(message_type)
+        self._reply_check = runtime_type(reply_type)
+
+    def __repr__(self) -> str:
+        """Show name and types."""
+        return f"Channel({self.name!r}, {shown(self.message_type)}, {shown(self.reply_type)})"
+
+    def __eq__(self, other: object) -> bool:
+        """Channels of the same name and types are the same channel."""
+        if not isinstance(other, Channel):
+            return NotImplemented
+        return (self.name, self.message_type, self.reply_type) == (other.name, other.message_type, other.reply_type)
+
+    def __hash__(self) -> int:
+        """Hash by name."""
+        return hash(self.name)
+
+    def check_message(self, message: object) -> None:
+        """Refuse a message of another type.
+
+        Raises:
+            ChannelTypeError: it is not a ``message_type``.
+        """
+        if not isinstance(message, self._message_check):
+            raise ChannelTypeError(f"{self.name} takes {shown(self.message_type)}, not {type(message).__qualname__}")
+
+    def check_reply(self, reply: object) -> None:
+        """Refuse a reply of another type.
+
+        Raises:
+            ChannelTypeError: it is not a ``reply_type``.
+        """
+        if not isinstance(reply, self._reply_check):
+            raise ChannelTypeError(
+                f"the server of {self.name} replied with {type(reply).__qualname__}, not {shown(self.reply_type)}"
+            )
+
+
+def runtime_type(annotation: Any) -> type[Any] | tuple[type[Any], ...]:
+    """Return what ``isinstance`` can check of an annotation; ``object`` where it can check nothing."""
+    if annotation is None:
+        return type(None)
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        parts: list[type[Any]] = []
+        for part in get_args(annotation):
+            found = runtime_type(part)
+            parts.extend(found if isinstance(found, tuple) else (found,))
+        return tuple(parts)
+    checked = origin or annotation
+    if checked is float:
+        return (float, int)
+    return checked if isinstance(checked, type) else object
+
+
+def shown(annotation: Any) -> str:
+    """Return an annotation as its author wrote it."""
+    return annotation.__qualname__ if isinstance(annotation, type) and get_origin(annotation) is None else str(annotation)

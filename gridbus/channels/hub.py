@@ -1,0 +1,84 @@
+"""Who serves which channel."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from gridbus.channels.channel import Channel
+from gridbus.errors import AlreadyServed, AmbiguousServer, ChannelTypeError, NoServer
+
+S = TypeVar("S")
+
+
+@attrs.frozen
+class ServedChannel:
+    """One channel and who serves it."""
+
+    channel: Channel[Any, Any]
+    servers: tuple[str, ...]
+
+
+class Hub(Generic[S]):
+    """Finds the server of a channel: one per channel and owner."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, dict[str, tuple[Channel[Any, Any], S]]] = {}
+
+    def add(self, channel: Channel[Any, Any], owner: str, server: S) -> None:
+        """Register a server.
+
+        Raises:
+            AlreadyServed: the owner serves this channel already.
+            ChannelTypeError: another owner serves a channel of this name with other types.
+        """
+        servers = self._servers.get(channel.name, {})
+        if owner in servers:
+            raise AlreadyServed(f"{owner!r} serves {channel.name} already; close that server first")
+        for other, (served, _) in servers.items():
+            if served != channel:
+                raise ChannelTypeError(f"{owner!r} would serve {channel}, but {other!r} serves {served}")
+        self._servers.setdefault(channel.name, servers)[owner] = (channel, server)
+
+    def remove(self, channel: Channel[Any, Any], owner: str, server: S) -> None:
+        """Forget a server; does nothing where it was replaced or forgotten already."""
+        servers = self._servers.get(channel.name, {})
+        if owner in servers and servers[owner][1] is server:
+            del servers[owner]
+            if not servers:
+                del self._servers[channel.name]
+
+    def find(self, channel: Channel[Any, Any], to: str | None) -> S:
+        """Return the server that a message goes to.
+
+        Raises:
+            NoServer: nobody serves the channel, or not the owner that ``to`` names.
+            AmbiguousServer: ``to`` is None and several serve it.
+            ChannelTypeError: it is served with other types.
+        """
+        servers = self._servers.get(channel.name)
+        if not servers:
+            raise NoServer(f"nobody serves {channel.name}; {self._hint()}")
+        if to is None:
+            if len(servers) > 1:
+                raise AmbiguousServer(f"{channel.name} is served by {', '.join(sorted(servers))}: say which with to=")
+            [(served, server)] = servers.values()
+        elif to in servers:
+            served, server = servers[to]
+        else:
+            raise NoServer(f"{to!r} does not serve {channel.name}, but {', '.join(sorted(servers))} does")
+        if served is not channel and served != channel:
+            raise ChannelTypeError(f"asked as {channel}, but served as {served}")
+        return server
+
+    def served(self) -> tuple[ServedChannel, ...]:
+        """Return each channel that is served, by name."""
+        return tuple(
+            ServedChannel(next(iter(servers.values()))[0], tuple(sorted(servers)))
+            for _, servers in sorted(self._servers.items())
+        )
+
+    def _hint(self) -> str:
+        names = sorted(self._servers)
+        return f"served are {', '.join(names[:10])}{' ...' if len(names) > 10 else ''}" if names else "nothing is served"
