@@ -1,0 +1,1 @@
+"""What gridbus costs, beside its peers; run with ``python -m benchmarks.bus``."""

@@ -1,0 +1,113 @@
+"""Tables: in colour on a terminal, as Markdown everywhere else."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from benchmarks.goals import Goal, bus_goals
+from benchmarks.peers import PEERS
+from benchmarks.rounds import Outcome, Row
+
+_IN_MICROSECONDS = ("ask", "ask-p99")
+
+
+@attrs.frozen
+class Table:
+    """A title, a header and rows of text; ``notes`` stand below."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def bus_tables(outcome: Outcome) -> list[Table]:
+    """Return the comparison, the requests and the goals."""
+    workloads = list(dict.fromkeys(row.workload for row in outcome.rows))
+    labels = [label for label in dict.fromkeys(row.peer for row in outcome.rows)]
+    names = [peer.name for peer in PEERS]
+    labels.sort(key=lambda label: names.index(label.partition(",")[0]))
+    tables = []
+    bursts = [workload for workload in workloads if workload not in _IN_MICROSECONDS]
+    if bursts:
+        rows = [
+            [label, *(_cell(outcome.row(workload, label)) for workload in bursts)]
+            for label in labels
+            if any(outcome.row(workload, label) for workload in bursts)
+        ]
+        notes = [f"{peer.name}: {peer.note}" for peer in PEERS if peer.note and peer.name in labels]
+        shares = sorted({row.share for row in outcome.rows if row.share > 1})
+        notes += [f"/{share}: a round had 1/{share} of the events, as a full one takes too long" for share in shares]
+        title = "Ratio to a bare `await handler(event)`, per delivery; smaller is better"
+        tables.append(Table(title, ["peer", *bursts], rows, [*notes, *outcome.notes]))
+    asks = [workload for workload in workloads if workload in _IN_MICROSECONDS]
+    if asks:
+        rows = [
+            [label, *(f"{row.ns / 1000:,.1f}" for workload in asks if (row := outcome.row(workload, label)))]
+            for label in labels
+            if outcome.row(asks[0], label)
+        ]
+        tables.append(Table("Request and reply, us", ["peer", *("p99" if "p99" in ask else "p50" for ask in asks)], rows))
+    goals = [goal for goal in bus_goals(outcome) if goal.value is not None]
+    if goals:
+        tables.append(goal_table(goals))
+    return tables
+
+
+def goal_table(goals: Iterable[Goal]) -> Table:
+    """Return goals and whether they were reached."""
+    return Table("Goals", ["goal", "limit", "measured", "reached"], [goal.cells() for goal in goals])
+
+
+def machine() -> str:
+    """Return Python, cores and system in a line."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {os.cpu_count()} cores, shared {platform.system()} machine ({platform.machine()})"
+
+
+def show(*tables: Table) -> None:
+    """Print tables, with rich where standard output is a terminal and rich is there."""
+    if sys.stdout.isatty() and importlib.util.find_spec("rich"):
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
+        console = Console()
+        for table in tables:
+            rich_table = RichTable(title=table.title, title_justify="left")
+            for number, name in enumerate(table.header):
+                rich_table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+            for row in table.rows:
+                rich_table.add_row(*row, style="bold" if row[0].startswith("gridbus") else None)
+            console.print(rich_table)
+            for note in table.notes:
+                console.print(f"  {note}", style="dim", markup=False, highlight=False)
+        return
+    print("\n\n".join(as_markdown(table) for table in tables))
+
+
+def as_markdown(table: Table) -> str:
+    """Return a table as Markdown whose columns also line up as plain text."""
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (table.header, *table.rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(table.header))]
+    lines = [_line(row, widths) for row in cells]
+    lines.insert(1, "| " + " | ".join("-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)) + " |")
+    text = f"### {table.title}\n\n" + "\n".join(lines)
+    return text + "\n\n" + "\n".join(f"- {note}" for note in table.notes) if table.notes else text
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    text = f"{row.ratio:,.2f}" if row.ratio < 10 else f"{row.ratio:,.1f}" if row.ratio < 100 else f"{row.ratio:,.0f}"
+    return f"{text} /{row.share}" if row.share > 1 else text
