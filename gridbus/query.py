@@ -130,6 +130,34 @@ def columns_of(where: Filter) -> Iterator[str]:
             yield where.column
 
 
+def filter_to_json(where: Filter) -> dict[str, Any]:
+    """Return the JSON form of a filter: the inverse of ``parse_filter``.
+
+    Dates and datetimes become ISO texts, as JSON has none; the grid reads them back by the type of their column.
+    """
+    match where:
+        case And(parts):
+            return {"and": [filter_to_json(part) for part in parts]}
+        case Or(parts):
+            return {"or": [filter_to_json(part) for part in parts]}
+        case Not(part):
+            return {"not": filter_to_json(part)}
+        case Compare(column, op, value):
+            return {"column": column, op: _plain(value)}
+        case In(column, values):
+            return {"column": column, "in": [_plain(value) for value in values]}
+        case Match(column, match_op, text):
+            return {"column": column, match_op: text}
+        case Between(column, low, high):
+            return {"column": column, "between": [_plain(low), _plain(high)]}
+        case IsNull(column, null):
+            return {"column": column, "is_null": null}
+
+
+def _plain(value: Value) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def parse_sort(data: Any) -> tuple[SortKey, ...]:
     """Read ``[{"column": name, "desc": bool}, ...]``; a plain name stands for an ascending key.
 
