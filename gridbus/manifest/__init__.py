@@ -7,12 +7,21 @@ from gridbus.manifest.limits import ResourceLimits, ResourceUsage, parse_size
 from gridbus.manifest.message import PluginMessage
 from gridbus.manifest.metadata import PluginMetadata
 from gridbus.manifest.permissions import Permission, PermissionKind
+from gridbus.manifest.reader import (
+    MANIFEST_NAME,
+    Manifest,
+    parse_manifest,
+    read_manifest,
+    read_packaged_manifest,
+)
 from gridbus.manifest.verdicts import PluginHealth, ValidationResult
 from gridbus.manifest.versions import VersionRange
 
 __all__ = [
+    "MANIFEST_NAME",
     "Dependency",
     "Isolation",
+    "Manifest",
     "Permission",
     "PermissionKind",
     "PermissionSet",
@@ -25,5 +34,8 @@ __all__ = [
     "ResourceUsage",
     "ValidationResult",
     "VersionRange",
+    "parse_manifest",
     "parse_size",
+    "read_manifest",
+    "read_packaged_manifest",
 ]

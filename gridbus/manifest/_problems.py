@@ -29,7 +29,7 @@ def attempt(parse: Callable[[A], B], value: A) -> B:
     """Return ``parse(value)``, or a ``Problem`` in its place; for converters, which must not raise one by one."""
     try:
         return parse(value)
-    except (GridbusError, ValueError, TypeError) as error:
+    except GridbusError as error:
         return cast("B", Problem(reasons_in(error)))
 
 
@@ -43,7 +43,7 @@ def attempt_all(parse: Callable[[A], B], values: Iterable[A]) -> tuple[B, ...]:
 def as_text(value: str) -> str:
     """Return ``value`` if it is a string."""
     if not isinstance(value, str):
-        raise TypeError(f"text is needed, not {shown(value)}")
+        raise PluginValidationError(f"text is needed, not {shown(value)}")
     return value
 
 

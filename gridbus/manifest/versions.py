@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from gridbus.errors import PluginValidationError
-from gridbus.manifest._problems import shown
+from gridbus.manifest._problems import as_text, shown
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -24,13 +24,13 @@ def check_version(value: str) -> str:
 
     That includes semantic versions as far as wheels can carry them: ``1.0.0-beta.1`` is read as ``1.0.0b1``.
     """
-    if isinstance(value, str) and _PLAIN_VERSION.fullmatch(value):
+    if _PLAIN_VERSION.fullmatch(as_text(value)):
         return value  # the usual case costs no import of packaging
     from packaging.version import InvalidVersion, Version
 
     try:
         Version(value)
-    except (InvalidVersion, TypeError):
+    except InvalidVersion:
         raise PluginValidationError(f"{shown(value)} is no version: write 1.2.0 or another form of PEP 440") from None
     return value
 
@@ -51,9 +51,7 @@ class VersionRange:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be read."""
-        if not isinstance(self.text, str):
-            raise PluginValidationError(f"{shown(self.text)} is no version range: {HOW_TO_WRITE}")
-        if self.text.strip() != "*":
+        if as_text(self.text).strip() != "*":
             _specifiers(self.text)
 
     def __str__(self) -> str:
