@@ -15,8 +15,8 @@ from gridbus.bus.mailbox import Mailbox
 from gridbus.bus.watchdog import Watchdog
 from gridbus.errors import HandlerError, HandlerTimeout
 
-_STRIDE = 32  # events handled between two looks at the clock, where handlers are fast
-_FAST_NS = 20_000  # a handler is fast while its calls take less than this on average
+_STRIDE_NS = 50_000  # a stride is as many calls as took this long before
+_LONGEST_STRIDE = 256  # calls, where handlers are fast
 _TURN_NS = 5_000_000  # after this long without giving way, let the loop turn once
 
 
@@ -109,7 +109,10 @@ class Worker:
                 special = mailbox.receipts or mailbox.putters
                 if special:
                     self.settle(event)
-                stride = 1 if special or concurrent or (ended - began) > _FAST_NS * stride else _STRIDE
+                if special or concurrent:
+                    stride = 1
+                else:
+                    stride = min(stride * _STRIDE_NS // (ended - began + 1) + 1, _LONGEST_STRIDE)
                 cell.event = event = None
                 if ended - turned > _TURN_NS:
                     await asyncio.sleep(0)

@@ -49,7 +49,10 @@ class Publisher:
                 publishes this would have to wait for itself.
             HopLimitExceeded: handlers feed each other without end.
         """
-        route = self._cache.get(topic) or self._routes.resolve(topic)
+        try:
+            route = self._cache[topic]
+        except KeyError:
+            route = self._routes.resolve(topic)
         if route.is_special:
             return await self._publish_specially(route, payload, None, source)
         cell = get_cell()
