@@ -17,6 +17,7 @@ SECONDS = 20  #: for one program
 BLOCK = re.compile(
     r"(?:^<!-- snippet: (?P<mark>[a-z]+) -->\n\s*)?^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+OPENING = re.compile(r"^[ \t>*+\-\d.]*```[ \t]*python", re.MULTILINE)  #: whatever its form
 MARKS = {None, "continue", "syntax"}
 
 #: compiles a page's program under the page's name and lines, and runs it as a script, ``await`` at the top included
@@ -53,7 +54,7 @@ def pages() -> list[Path]:
 def programs(page: Path, text: str) -> Iterator[Program]:
     """Cut a page into programs."""
     blocks = list(BLOCK.finditer(text))
-    if len(blocks) != text.count("```python"):
+    if len(blocks) != len(OPENING.findall(text)):
         raise ValueError(
             f"{page}: a Python block is indented, not closed, or has more than ```python on its first line"
         )
