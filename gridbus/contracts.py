@@ -10,8 +10,9 @@ T = TypeVar("T")
 class PluginStorage(Protocol):
     """The key-value store of one owner.
 
-    Values are what msgpack carries (None, bool, int, float, str, bytes, list, dict, datetime) and attrs classes, which
-    are read back by naming their type.
+    Values are what msgpack carries (None, bool, int of 64 bits, float, str, bytes, list, dict, datetime with a zone)
+    and attrs classes. Read without a type, an attrs class is a dict, a tuple or set a list, an enum its value, and a
+    date, time, duration, decimal, UUID or datetime without zone is its ISO text; naming the type brings each back.
     """
 
     @property
@@ -19,23 +20,26 @@ class PluginStorage(Protocol):
         """Bytes that keys and encoded values may take together."""
 
     @overload
-    async def get(self, key: str) -> Any: ...
-    @overload
     async def get(self, key: str, type: type[T], default: T) -> T: ...
     @overload
     async def get(self, key: str, type: type[T], default: None = None) -> T | None: ...
+    @overload
+    async def get(self, key: str, type: Any = object, default: Any = None) -> Any: ...
     async def get(self, key: str, type: Any = object, default: Any = None) -> Any:
-        """Return the value, or ``default`` where there is none.
+        """Return the value as ``type`` (an attrs class, ``list[int]``...), or ``default`` where there is none.
 
         Raises:
             StoredTypeError: what is stored is not of ``type``.
+            StorageError: the key is empty or longer than 512 bytes, or the store fails; so do all methods below.
         """
 
     async def set(self, key: str, value: object) -> None:
-        """Write a value.
+        """Write a value; it is there for every later ``get``, and outlives this process where the store does.
+
+        Cancelled, it has happened or not, never by half.
 
         Raises:
-            QuotaExceeded: the owner would pass its quota; the old value stays.
+            QuotaExceeded: the owner would grow past its quota; the old value stays.
             StoredTypeError: the value cannot be encoded.
         """
 
@@ -46,7 +50,7 @@ class PluginStorage(Protocol):
         """Remove all keys of this owner; return how many there were."""
 
     async def keys(self, prefix: str = "") -> list[str]:
-        """List the keys, sorted."""
+        """List the keys that begin with ``prefix``, sorted."""
 
     async def size(self) -> int:
         """Bytes taken: keys in UTF-8 plus encoded values."""
@@ -57,6 +61,9 @@ class StorageBackend(Protocol):
 
     def namespace(self, owner: str, *, quota: int) -> PluginStorage:
         """Return the store of one owner; the same owner always sees the same keys."""
+
+    async def usage(self, owner: str) -> int:
+        """Bytes that an owner's keys and values take; cheap, as it is counted when they are written."""
 
     async def aclose(self) -> None:
         """Flush and close; further use raises ``StorageError``."""

@@ -97,7 +97,7 @@ class Bus(Subscriber):
         """Open the bus."""
         if self._state is not BusState.NEW:
             raise BusClosed(f"a bus opens once, and this one is {self._state.value}: make a new one")
-        await self._tasks.__aenter__()
+        await self._tasks.open(f"gridbus {self._id}")
         self._state = BusState.OPEN
         return self
 
@@ -108,8 +108,7 @@ class Bus(Subscriber):
         try:
             await self.aclose(grace=self._grace if kind is None else 0.0)
         finally:
-            self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(None, None, None)
+            await self._tasks.aclose()
 
     async def aclose(self, *, grace: float = 5.0) -> int:
         """Take no more events, let the mailboxes drain, cancel what is left after ``grace`` seconds.

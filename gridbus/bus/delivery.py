@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
 from operator import length_hint
 from time import perf_counter_ns
@@ -97,8 +97,12 @@ class Worker:
                     self._watchdog.arm()
                 mailbox.evicted = 0
                 handler = self.handler
+                events: Iterator[Any] = islice(batch, stride)
+                if mailbox.putters:
+                    events = iter((next(batch),))
+                    mailbox.settle()  # the event in hand no longer counts as waiting, which makes room for one
                 began = perf_counter_ns()
-                for event in islice(batch, stride):
+                for event in events:
                     cell.event = event
                     try:
                         await handler(event)

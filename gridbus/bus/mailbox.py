@@ -115,8 +115,17 @@ class Mailbox:
             return not self.sealed
         try:
             return bool(self.where(event))
-        except Exception as error:  # noqa: BLE001 - a predicate must not harm the publisher or the other subscribers
+        except Exception as error:  # a predicate must not harm the publisher or the other subscribers
             self.reporter.predicate_failed(event, self, error)
+            return False
+
+    def refuses(self, event: Any) -> bool:
+        """Tell whether handing this event over would fail or have to wait, without handing it over."""
+        if not self.is_full or not self.must_wait or self.sealed:
+            return False
+        try:
+            return self.where is None or bool(self.where(event))
+        except Exception:  # it is reported when the event is offered
             return False
 
     def offer(self, event: Any) -> Putter | None:

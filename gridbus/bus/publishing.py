@@ -94,7 +94,7 @@ class Publisher:
             raise MailboxFull(route.interceptors[0].owner, 0, f"{topic} is intercepted by {names}: await publish instead")
         event = self._draft(route, payload, self._trace(), source)
         for box in route.boxes:
-            if len(box.items) >= box.room and box.is_full and box.must_wait and box.wants(event):
+            if len(box.items) >= box.room and box.refuses(event):
                 raise MailboxFull(box.owner, box.depth, f"{topic} was not published; await publish to wait for room")
         self._seq = event.seq
         self._dispatch(route, event)
@@ -173,7 +173,7 @@ class Publisher:
         if route.failing:
             event = self._draft(route, payload, trace, source)
             for box in route.failing:
-                if box.is_full and box.wants(event):
+                if box.refuses(event):
                     raise MailboxFull(box.owner, box.depth, f"{route.topic} was refused")
         event = self._draft(route, payload, trace, source, commit)
         self._seq = event.seq

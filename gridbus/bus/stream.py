@@ -108,8 +108,6 @@ class Tap:
 
     items = ()
     room = 0
-    sealed = False
-    is_full = False
     receipts: None = None
 
     def __init__(self, topic: str, order: int, see: Callable[[Event[Any]], object]) -> None:
@@ -119,3 +117,6 @@ class Tap:
         """Show the event."""
         self._see(event)
 
+    def refuses(self, event: Event[Any]) -> bool:
+        """Take everything."""
+        return False

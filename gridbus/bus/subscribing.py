@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar, overload
 
-import anyio
-import anyio.abc
-
 from gridbus.bus.activity import Activity
 from gridbus.bus.ask import RequestMailbox, Server, answering
 from gridbus.bus.classify import Classified, classify, name_of
 from gridbus.bus.delivery import Worker
+from gridbus.bus.host import TaskHost
 from gridbus.bus.intercept import Draft, Interceptor
 from gridbus.bus.jobs import Job, cell_of_cause
 from gridbus.bus.mailbox import Mailbox
@@ -49,7 +47,7 @@ class Subscriber(Publisher):
         self._hub: Hub[Server] = Hub()
         self._servers: dict[Subscription, None] = {}
         self._jobs: dict[Job, None] = {}
-        self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
+        self._tasks = TaskHost()
 
     @overload
     def on(

@@ -1,0 +1,6 @@
+"""Plain data to typed objects and back."""
+
+from gridbus.codec.structuring import structure
+from gridbus.codec.unstructuring import unstructure
+
+__all__ = ["structure", "unstructure"]

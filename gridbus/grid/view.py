@@ -1,0 +1,163 @@
+"""Which rows a grid shows, in which order: found when somebody asks, and kept until it may be wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import attrs
+
+from gridbus.errors import QueryError
+from gridbus.grid.filtering import RowFilter
+from gridbus.grid.offload import BIG, Between, in_thread, undisturbed
+from gridbus.grid.schema import Schema
+from gridbus.grid.snapshot import ViewPage
+from gridbus.grid.row import Row
+from gridbus.grid.sorting import RowOrder
+from gridbus.grid.store import RowStore
+from gridbus.grid.values import Cells
+from gridbus.query import Filter, Page, SortKey
+
+_CHUNK = 16_384  # rows filtered between two looks at whether anybody still wants them
+
+
+@attrs.frozen(eq=False)
+class Found:
+    """Rows, and the state of the store that they were found in."""
+
+    rows: Sequence[Cells]
+    schema: Schema
+    order: int
+    version: int
+
+
+class View:
+    """Filter, sort and page of one grid.
+
+    The rows that pass and their order are kept, and found anew when a row came or went or a cell changed that filter
+    or sort look at. Many rows are worked on in a thread, on a copy of the list of rows: what is returned was right at
+    some moment after it was asked for, however rows change meanwhile. Those who ask at the same time share the work;
+    when the one whose turn it is is cancelled, the next takes it up.
+    """
+
+    def __init__(self, store: RowStore, schema: Schema) -> None:
+        self._store, self._schema = store, schema
+        self.filter: RowFilter | None = None
+        self.order = RowOrder((), schema)
+        self.page = Page()
+        self.watched: frozenset[str] = frozenset()  #: columns whose cells decide what is shown, and where
+        self._passing: Found | None = None
+        self._ordered: Found | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def where(self) -> Filter | None:
+        """The filter's expression."""
+        return None if self.filter is None else self.filter.where
+
+    @property
+    def keys(self) -> tuple[SortKey, ...]:
+        """The sort keys."""
+        return self.order.keys
+
+    def use_filter(self, row_filter: RowFilter | None, passing: Found | None) -> None:
+        """Show the rows that pass this filter; ``passing`` are these, if they were found before."""
+        self.filter, self._passing, self._ordered = row_filter, passing, None
+        self._watch()
+
+    def use_order(self, order: RowOrder) -> None:
+        """Show the rows in this order."""
+        self.order, self._ordered = order, None
+        self._watch()
+
+    def use_schema(self, schema: Schema, row_filter: RowFilter | None, order: RowOrder) -> None:
+        """Take other columns, with filter and order made for them."""
+        self._schema, self.filter, self.order = schema, row_filter, order
+        self._passing = self._ordered = None
+        self._watch()
+
+    async def passing(self, row_filter: RowFilter | None) -> Found:
+        """Return the rows that pass a filter, which need not be the one in use, in the order of the grid."""
+        store = self._store
+        rows, schema, order, version = list(store.rows.values()), self._schema, store.order, store.version
+        if row_filter is None:
+            return Found(rows, schema, order, version)
+        chosen = row_filter
+        if len(rows) <= BIG:
+            return Found(_filtered(rows, chosen, undisturbed), schema, order, version)
+        found = await in_thread(lambda between: _filtered(rows, chosen, between))
+        return Found(found, schema, order, version)
+
+    async def found(self, *, exact: bool) -> Found:
+        """Return the rows of all pages.
+
+        Args:
+            exact: each row is as it is now; otherwise rows may lack changes to cells that decide nothing here, and
+                callers look up by id those that they show.
+        """
+        order, version = self._store.order, self._store.version if exact else 0
+        if self._ordered is not None and self._ordered.order >= order and self._ordered.version >= version:
+            return self._ordered
+        async with self._lock:
+            ordered, passing = self._ordered, self._passing
+            if ordered is not None and ordered.order >= order and ordered.version >= version:
+                return ordered
+            row_filter, row_order = self.filter, self.order
+            if passing is None or passing.order < order or passing.version < version:
+                passing = await self.passing(row_filter)
+            rows = passing.rows
+            if not row_order.keys:
+                ordered = passing
+            elif len(rows) <= BIG:
+                ordered = attrs.evolve(passing, rows=row_order.sort(rows, undisturbed))
+            else:
+                ordered = attrs.evolve(passing, rows=await in_thread(lambda between: row_order.sort(rows, between)))
+            if row_filter is self.filter and row_order is self.order:
+                self._passing, self._ordered = passing, ordered
+            return ordered
+
+    async def show(self, page: Page) -> ViewPage:
+        """Return one page."""
+        found = await self.found(exact=False)
+        store = self._store
+        visible = len(found.rows)
+        size = page.size or max(visible, 1)
+        cells = found.rows[(page.number - 1) * size : page.number * size]
+        if found.version != store.version and found.schema is self._schema:
+            latest = store.rows.get
+            cells = [latest(row[-1], row) for row in cells]
+        return ViewPage(
+            rows=tuple([Row(found.schema, row) for row in cells]),
+            number=page.number,
+            size=page.size,
+            pages=max(1, -(-visible // size)),
+            visible=visible,
+            total=len(store.rows),
+        )
+
+    def _watch(self) -> None:
+        self.watched = self.order.columns | (self.filter.columns if self.filter is not None else frozenset())
+
+
+def checked_page(number: object, size: object) -> Page:
+    """Return a page.
+
+    Raises:
+        QueryError: the numbers are none, or below 1.
+    """
+    for name, value in (("number", number), ("size", size)):
+        if name == "size" and value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise QueryError(f"a page's {name} is a whole number from 1, not {value!r} @ $.{name}")
+    if size is None and number != 1:
+        raise QueryError("without a size there is one page only @ $.number")
+    return Page(number, size)  # type: ignore[arg-type]
+
+
+def _filtered(rows: list[Cells], row_filter: RowFilter, between: Between) -> list[Cells]:
+    found: list[Cells] = []
+    for start in range(0, len(rows), _CHUNK):
+        between()
+        found += row_filter.select(rows[start : start + _CHUNK])
+    return found
