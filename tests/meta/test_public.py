@@ -103,7 +103,8 @@ def undocumented(name: str, found: Any) -> Iterator[str]:
         yield name
     if inspect.isclass(found):
         for attribute, value in vars(found).items():
-            function = inspect.unwrap(value.fget if isinstance(value, property) else getattr(value, "__func__", value))
+            function: Any = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+            function = inspect.unwrap(function)  # a decorator may have hidden it
             if inspect.isfunction(function) and not attribute.startswith("_") and not function.__doc__:
                 yield f"{name}.{attribute}"
 
