@@ -16,7 +16,7 @@ from gridbus.codec.wording import Mismatch, quoted, shown, suggestion
 Hook: TypeAlias = Callable[[Any, Any], Any]
 
 
-def read_scalar(value: Any, kind: type) -> Any:
+def read_scalar(value: Any, kind: Any) -> Any:
     """Read one value as ``kind``: a scalar type, or a subclass of one, as cattrs looks hooks up by class."""
     if issubclass(kind, enum.Enum):
         return _read_enum(value, kind)
@@ -76,6 +76,12 @@ def _read_path(value: Any) -> Path:
     if isinstance(value, str) and "\0" not in value:
         return Path(value)
     raise Mismatch.of("a path", value)
+
+
+def read_null(value: Any, _: Any) -> None:
+    """Read None, which nothing else stands for."""
+    if value is not None:
+        raise Mismatch.of("null", value)
 
 
 READERS: Mapping[type, Callable[[Any], Any]] = {

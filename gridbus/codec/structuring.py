@@ -49,6 +49,7 @@ def _new_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, prefer_attrib_converters=True)
     for kind in scalars.READERS:
         converter.register_structure_hook(kind, scalars.read_scalar)
+    converter.register_structure_hook(type(None), scalars.read_null)
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
     for handles, make in (*containers.FACTORIES, *scalars.FACTORIES, *unions.FACTORIES):
         converter.register_structure_hook_factory(handles, partial(make, converter))

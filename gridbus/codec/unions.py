@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
@@ -49,6 +49,7 @@ def _is_union(kind: Any) -> bool:
 
 def _make_union(converter: Converter, kind: Any) -> Hook:
     members = sorted(typing.get_args(kind), key=_rank)
+    names = [type_name(member) for member in typing.get_args(kind)]
 
     def structure_union(value: Any, _: Any) -> Any:
         fitting = [member for member in members if _may_be(member, value)]
@@ -60,7 +61,7 @@ def _make_union(converter: Converter, kind: Any) -> Hook:
                 errors.append(error)
         if errors:
             raise min(errors, key=_count)  # what came closest
-        raise Mismatch.of(" or ".join(type_name(member) for member in typing.get_args(kind)), value)
+        raise Mismatch.of(" or ".join(sorted(names, key="null".__eq__)), value)  # null last
 
     return structure_union
 
@@ -71,7 +72,7 @@ def _rank(member: Any) -> int:
         return 0
     if not isinstance(member, type):
         return 5
-    if issubclass(member, enum.Enum):
+    if _is_enum(member):
         return 1
     if member is type(None) or issubclass(member, bool | str):
         return 2
@@ -89,10 +90,14 @@ def _may_be(member: Any, value: Any) -> bool:
         return isinstance(value, list | tuple | AbstractSet)
     if origin is float:
         return type(value) is int
-    if isinstance(value, str):
-        text_forms = (str, enum.Enum, date, datetime, bytes, Path)
-        return origin is Literal or (isinstance(origin, type) and issubclass(origin, text_forms))
-    return origin is Literal or (isinstance(origin, type) and issubclass(origin, enum.Enum))
+    if origin is Literal or _is_enum(origin):
+        choices = typing.get_args(member) if origin is Literal else tuple(choice.value for choice in origin)
+        return type(value) in map(type, choices)
+    return isinstance(value, str) and isinstance(origin, type) and issubclass(origin, str | date | bytes | Path)
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def _count(error: BaseException) -> int:

@@ -37,7 +37,7 @@ def unstructure(value: Any) -> Any:
         return _plain(value)
     except _NotPlain as error:
         path = "".join(reversed(error.steps))
-        raise TypeError(f"a {error} cannot be written as plain data @ ${path}") from None
+        raise TypeError(f"values of type {error} cannot be written as plain data @ ${path}") from None
 
 
 class _NotPlain(TypeError):

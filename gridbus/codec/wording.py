@@ -26,7 +26,7 @@ def step(place: object) -> str:
 def shown(value: object) -> str:
     """Return a value with its type, shortened, as in ``str "x"``."""
     if value is None:
-        return "nothing (null)"
+        return "null"
     if isinstance(value, Mapping):
         return f"mapping of {len(value)}"
     if isinstance(value, list | tuple | set | frozenset):
