@@ -138,7 +138,7 @@ class Asker:
                 timer.cancel()
             if cell is not None:
                 cell.waiting_for = ()
-            if putter is not None and not putter.future.done():
+            if putter is not None:
                 putter.withdraw()
 
     def tell(

@@ -73,24 +73,26 @@ def circle(start: Cell | None, target: Mailbox) -> list[str] | None:
     """Return the path around the circle that waiting for ``target`` from ``start`` would close, if it would.
 
     A mailbox is stuck behind ``start`` when each of its workers is: it is ``start`` itself, or waits for a mailbox
-    that is stuck.
+    that is stuck. Mailboxes that wait for each other in a circle are stuck as well.
     """
     if start is None or start.mailbox is None:
         return None
-    path = _stuck(target, start, set())
+    path = _stuck(target, start, {})
     return None if path is None else [start.mailbox.name, *path]
 
 
-def _stuck(mailbox: Mailbox, start: Cell, seen: set[int]) -> list[str] | None:
-    if id(mailbox) in seen or not mailbox.cells:
+def _stuck(mailbox: Mailbox, start: Cell, known: dict[int, list[str] | None]) -> list[str] | None:
+    if id(mailbox) in known:
+        return known[id(mailbox)]
+    if not mailbox.cells:
         return None
-    seen.add(id(mailbox))
-    longest: list[str] = []
+    known[id(mailbox)] = longest = [mailbox.name]  # until shown otherwise
     for cell in mailbox.cells:
         if cell is start:
             continue
-        paths = [path for waited in cell.waiting_for if (path := _stuck(waited, start, seen)) is not None]
+        paths = [path for waited in cell.waiting_for if (path := _stuck(waited, start, known)) is not None]
         if cell.event is None or not paths:
+            known[id(mailbox)] = None
             return None
-        longest = max(longest, *paths, key=len)
-    return [mailbox.name, *longest]
+        longest = max(longest, [mailbox.name, *max(paths, key=len)], key=len)
+    return longest

@@ -38,13 +38,13 @@ class Putter:
 
     def withdraw(self) -> None:
         """Give up waiting; the event is lost to this mailbox and counted."""
-        if not self.future.done():
+        if self in self.mailbox.putters:  # cancelling whoever waits has cancelled the future as well
             self.future.cancel()
             self._leave()
 
     def expire(self) -> None:
         """End the waiting without room: the event is lost, and whoever comes next while this lasts need not wait."""
-        if not self.future.done():
+        if self in self.mailbox.putters and not self.future.done():
             self.future.set_result(None)
             self.mailbox.stalled = True
             self._leave()

@@ -231,12 +231,14 @@ async def test_publish_nowait_is_all_or_nothing(bus: Bus) -> None:
     """Where one mailbox is full nobody gets the event."""
     seen: list[int] = []
     bus.on(PING, lambda event: seen.append(event.payload))
-    bus.on(PING, Gate(), capacity=1)
+    gate = Gate()
+    bus.on(PING, gate, capacity=1)
     bus.publish_nowait(PING, 1)
     with pytest.raises(MailboxFull):
         bus.publish_nowait(PING, 2)
     await settle()
     assert seen == [1]
+    await gate.let(1)
 
 
 async def test_publishing_before_opening_or_after_closing_is_refused() -> None:
