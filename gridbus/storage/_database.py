@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3  # this module is imported by the writer's thread only: importing sqlite3 takes 6 ms
+import threading
+import time
 from pathlib import Path
 
 from gridbus.errors import StorageError
 
 VERSION = 1  #: of the tables, kept in the file's user_version
 APPLICATION_ID = 0x67726462  #: "grdb"
-BUSY_SECONDS = 5.0
 
 _TABLES = """
 CREATE TABLE owner (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTEGER NOT NULL);
@@ -29,18 +30,18 @@ _ADVICE = {
 }
 
 
-def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
+def connect(path: Path, *, durable: bool, busy_timeout: float) -> sqlite3.Connection:
     """Open the file, making it and its tables where they are not there.
 
     Raises:
         StorageError: the file is another program's, or of a newer gridbus.
         sqlite3.Error: it cannot be opened.
     """
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
     try:
         if _pragma(connection, "user_version") != VERSION or _pragma(connection, "application_id") != APPLICATION_ID:
             _create(connection, path)
-        connection.execute("PRAGMA journal_mode = WAL")  # only now: it changes the file
+        _enter_wal(connection, busy_timeout)  # only now: it changes the file
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     except BaseException:
         connection.close()
@@ -58,7 +59,7 @@ def explain(error: Exception, path: Path) -> StorageError:
 
 
 def is_busy(error: Exception) -> bool:
-    """Tell whether another process held the file for longer than ``BUSY_SECONDS``."""
+    """Tell whether another process held the file for too long."""
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
@@ -85,6 +86,23 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _enter_wal(connection: sqlite3.Connection, timeout: float) -> None:
+    """Change the file to WAL mode, if it is not there yet.
+
+    Two that do so at once refuse each other at once, whatever the time-out of the connection; so this tries again.
+    """
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+        pause.wait(0.005)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

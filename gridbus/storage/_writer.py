@@ -40,8 +40,8 @@ class Writer:
     of its own, so that a failure harms nobody else. The thread holds no reference to the storage object.
     """
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
-        self.path, self.durable = path, durable
+    def __init__(self, path: Path, *, durable: bool, busy_timeout: float) -> None:
+        self.path, self.durable, self.busy_timeout = path, durable, busy_timeout
         self._condition = threading.Condition()
         self._waiting: list[Job] = []
         self._closers: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
@@ -133,7 +133,7 @@ class Writer:
         opened = False
         try:
             if self._connection is None:
-                self._connection = connect(self.path, durable=self.durable)
+                self._connection = connect(self.path, durable=self.durable, busy_timeout=self.busy_timeout)
             opened = True
             _transact(self._connection, batch)
         except Exception as error:

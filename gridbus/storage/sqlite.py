@@ -23,11 +23,12 @@ class SQLiteStorage:
         durable: What an acknowledged write survives. False: the end of the process by whatever means (SQLite's
             ``synchronous=NORMAL``; a power failure may take the last writes, but harms none before them). True: a
             power failure too (``FULL``), for a flush of the disk per commit; writes that wait share one.
+        busy_timeout: Seconds to wait while another process writes, before a write fails with ``StorageError``.
     """
 
-    def __init__(self, path: Path | str, *, durable: bool = False) -> None:
+    def __init__(self, path: Path | str, *, durable: bool = False, busy_timeout: float = 5.0) -> None:
         self._path = Path(path).absolute()
-        self._writer = Writer(self._path, durable=durable)
+        self._writer = Writer(self._path, durable=durable, busy_timeout=busy_timeout)
 
     async def __aenter__(self) -> SQLiteStorage:
         return self
