@@ -1,4 +1,4 @@
-"""What a view asks for, as data: filter expressions, sort keys, pages; read from JSON with errors that name the path."""
+"""What a view asks for, as data: filters, sort keys and pages, read from JSON with errors that name the path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 from gridbus.errors import QueryError
 
-Value: TypeAlias = None | bool | int | float | str | date | datetime
+Value: TypeAlias = bool | int | float | str | date | datetime | None
 
 CompareOp: TypeAlias = Literal["eq", "ne", "lt", "le", "gt", "ge"]
 TextOp: TypeAlias = Literal["contains", "startswith"]
@@ -242,4 +242,6 @@ def _parse_operator(column: str, op: str, value: Any, path: str) -> Filter:
 def _scalar(value: Any, path: str) -> Value:
     if value is None or isinstance(value, bool | int | float | str | date):
         return value
-    raise QueryError(f"a value is a text, number, true, false, null, date or datetime, not {type(value).__name__} @ {path}")
+    raise QueryError(
+        f"a value is a text, number, true, false, null, date or datetime, not {type(value).__name__} @ {path}"
+    )

@@ -106,7 +106,14 @@ class Asker:
         self._hub, self._clock = hub, clock
 
     async def ask(
-        self, channel: Channel[M, R], message: M, origin: Origin, trace: Trace | None, *, to: str | None, timeout: float | None
+        self,
+        channel: Channel[M, R],
+        message: M,
+        origin: Origin,
+        trace: Trace | None,
+        *,
+        to: str | None,
+        timeout: float | None,
     ) -> R:
         """Return the reply; see ``Bus.ask``."""
         channel.check_message(message)

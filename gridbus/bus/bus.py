@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import anyio
 import attrs
 
-from gridbus.bus.ask import Asker
 from gridbus.bus.cell import current_cell
 from gridbus.bus.middleware import Middleware
-from gridbus.bus.replies import open_replies
 from gridbus.bus.scope import Scope
-from gridbus.bus.subscribing import Subscriber
 from gridbus.bus.subscription import SubscriptionStats
+from gridbus.bus.switchboard import Switchboard
 from gridbus.bus.wait import Tracer
-from gridbus.channels.channel import Channel
 from gridbus.channels.hub import ServedChannel
 from gridbus.clock import Clock, SystemClock
 from gridbus.errors import BusClosed, ReentrancyError
 from gridbus.events.event import Event
 from gridbus.ids import new_id
-
-M = TypeVar("M")
-R = TypeVar("R")
 
 
 class BusState(enum.Enum):
@@ -52,7 +45,7 @@ class BusStats:
     reports_lost: int  #: failures that were only logged, since too many came at once
 
 
-class Bus(Subscriber):
+class Bus(Switchboard):
     """Hands facts from those who publish them to those who subscribed: ``async with Bus() as bus``.
 
     Each subscription has a bounded mailbox and a worker of its own, so that a slow or failing subscriber harms nobody
@@ -77,11 +70,9 @@ class Bus(Subscriber):
             grace: seconds that leaving the ``async with`` block gives the mailboxes to drain.
             middleware: goes around each handler that subscribes, outside its own.
         """
-        self.clock = clock or SystemClock()
-        super().__init__(id or new_id(), self.clock, hop_limit, tuple(middleware))
+        super().__init__(id or new_id(), clock or SystemClock(), hop_limit, tuple(middleware))
         self._grace = grace
         self._state = BusState.NEW
-        self._asker = Asker(self._hub, self.clock)
 
     @property
     def id(self) -> str:
@@ -148,74 +139,6 @@ class Bus(Subscriber):
             raise ReentrancyError("draining from a handler", [cell.mailbox.name, "drain", cell.mailbox.name])
         with anyio.fail_after(timeout):
             await self._activity.idle()
-
-    async def ask(
-        self,
-        channel: Channel[M, R],
-        message: M,
-        *,
-        to: str | None = None,
-        timeout: float | None = 5.0,
-        source: str | None = None,
-    ) -> R:
-        """Send a message to the server of a channel and return its reply.
-
-        Args:
-            channel: what to ask on.
-            message: what to ask; of the channel's message type.
-            to: the id of the plugin to ask; needed where several serve the channel.
-            timeout: seconds until the reply must be there; None waits for ever.
-            source: who asks.
-
-        Raises:
-            NoServer, AmbiguousServer: there is not exactly one server to ask.
-            ChannelTypeError: message or reply are not of the channel's types.
-            RemoteError: the server's handler raised; the error carries its type name and traceback.
-            AskTimeout, ServerGone: no reply came.
-            ReentrancyError: the server waits, itself or by others, for whoever asks here.
-            BusClosed, HopLimitExceeded: as ``publish``.
-        """
-        self._check_open()
-        return await self._asker.ask(
-            channel, message, self._origin_of(source), self._trace(), to=to, timeout=timeout
-        )
-
-    async def tell(
-        self, channel: Channel[M, Any], message: M, *, to: str | None = None, source: str | None = None
-    ) -> None:
-        """Send a message to the server of a channel; return when its mailbox has taken it.
-
-        What its handler raises is published as ``bus:handler_failed``.
-
-        Raises:
-            NoServer, AmbiguousServer, ChannelTypeError, BusClosed, HopLimitExceeded: as ``ask``.
-            MailboxFull: the server would wait for itself.
-        """
-        self._check_open()
-        putter = self._asker.tell(channel, message, self._origin_of(source), self._trace(), to=to)
-        if putter is not None:
-            await self._wait_for_room([putter])
-
-    def ask_stream(
-        self,
-        channel: Channel[M, R],
-        message: M,
-        *,
-        to: str | None = None,
-        timeout: float | None = 5.0,
-        source: str | None = None,
-    ) -> AbstractAsyncContextManager[AsyncIterator[R]]:
-        """Ask for many replies: ``async with bus.ask_stream(TAIL, 10) as lines: async for line in lines``.
-
-        The server runs a few replies ahead of the reader, no further. Leaving the block ends the server's generator.
-        ``timeout`` is for each reply.
-
-        Raises:
-            ChannelError: as ``ask``; from the iterator what ended the stream early.
-        """
-        self._check_open()
-        origin, trace = self._origin_of(source), self._trace()
-        return open_replies(self._hub, channel, message, origin, trace, to=to, timeout=timeout)
 
     def scope(self, owner: str) -> Scope:
         """Return a new scope, which owns what is made through it."""

@@ -39,6 +39,20 @@ def classify(fn: Callable[..., Any], *, arguments: int = 1) -> Classified:
     return Classified(_awaiting(fn), False, name)
 
 
+def classify_timed(fn: Callable[..., Any], timeout: float | None) -> Classified:
+    """Return ``fn`` as ``classify`` does, where its calls may have a time-out.
+
+    Raises:
+        SubscriptionError: also if there is a time-out and ``fn`` is a plain function.
+    """
+    call = classify(fn)
+    if timeout is not None and not call.is_async:
+        raise SubscriptionError(
+            f"{call.name} is a plain function, which nothing can interrupt: make it async to give it a timeout"
+        )
+    return call
+
+
 def name_of(fn: Callable[..., Any]) -> str:
     """Return the qualified name of a callable, through partials and objects."""
     while isinstance(fn, functools.partial):

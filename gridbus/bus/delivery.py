@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
 from operator import length_hint
 from time import perf_counter_ns
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gridbus.bus.cell import Cell, enter_cell
 from gridbus.bus.latency import Latency
@@ -27,6 +27,14 @@ class FailureSink(Protocol):
         """Publish what happened; called while the exception is being handled."""
 
 
+class Supervision(NamedTuple):
+    """Who keeps an eye on a worker."""
+
+    timeout: float | None  #: seconds that a call may take
+    watchdog: Watchdog
+    failures: FailureSink
+
+
 class Worker:
     """Handles the events of one mailbox, one after the other.
 
@@ -36,10 +44,10 @@ class Worker:
     """
 
     __slots__ = (
+        "_failures",
         "_watchdog",
         "cell",
         "failed",
-        "failures",
         "handled",
         "handler",
         "latency",
@@ -49,17 +57,9 @@ class Worker:
         "timeout",
     )
 
-    def __init__(
-        self,
-        mailbox: Mailbox,
-        handler: Callable[[Any], Awaitable[object]],
-        *,
-        timeout: float | None,
-        watchdog: Watchdog,
-        failures: FailureSink,
-    ) -> None:
-        self.mailbox, self.handler, self.timeout = mailbox, handler, timeout
-        self._watchdog, self.failures = watchdog, failures
+    def __init__(self, mailbox: Mailbox, handler: Callable[[Any], Awaitable[object]], supervision: Supervision) -> None:
+        self.mailbox, self.handler = mailbox, handler
+        self.timeout, self._watchdog, self._failures = supervision
         self.cell = Cell(mailbox)
         mailbox.cells.append(self.cell)
         mailbox.activity.busy += 1  # until it has found its mailbox empty for the first time
@@ -106,7 +106,7 @@ class Worker:
                     cell.event = event
                     try:
                         await handler(event)
-                    except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin must not end the application
+                    except BaseException as error:
                         self.fail(event, error)
                 ended = perf_counter_ns()
                 self.note(left - length_hint(batch) - mailbox.evicted, ended - began)
@@ -179,7 +179,7 @@ class Worker:
             failure = HandlerError(mailbox.name, mailbox.owner, event.id, error)
             failure.__cause__ = error
             receipt.settle(failure)
-        self.failures(event, self, error)
+        self._failures(event, self, error)
 
     def take_back_cancel(self) -> None:
         """Take back what the watchdog asked of this task."""

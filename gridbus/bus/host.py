@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -36,7 +36,7 @@ class TaskHost:
             self._task.cancel()
             raise
 
-    def start_soon(self, fn: Callable[..., Awaitable[Any]], *arguments: Any, name: str) -> None:
+    def start_soon(self, fn: Callable[..., Coroutine[Any, Any, None]], *arguments: Any, name: str) -> None:
         """Run ``fn`` as a child; it must not raise.
 
         Raises:

@@ -55,7 +55,7 @@ class Job:
             if task is not None and task.cancelling():
                 raise
             self._report(error, cell, reporter)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one plugin's task must not end the others
+        except (Exception, SystemExit) as error:
             self._report(error, cell, reporter)
         finally:
             self._done.set()
@@ -76,7 +76,9 @@ def cell_of_cause() -> Cell:
     return cell
 
 
-def every(seconds: float, fn: Callable[[], Awaitable[object]], sleep: Callable[[float], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+def every(
+    seconds: float, fn: Callable[[], Awaitable[object]], sleep: Callable[[float], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
     """Return a task that calls ``fn`` again and again, ``seconds`` apart; a failing call ends it."""
     if not seconds > 0:
         raise SubscriptionError(f"a timer needs a number of seconds above 0, not {seconds!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Latency:
-    """A histogram of durations in nanoseconds; each bucket is a quarter of an octave wide, so quantiles are right to 10 %."""
+    """A histogram of durations in nanoseconds; buckets are a quarter of an octave wide: quantiles are right to 10 %."""
 
     __slots__ = ("buckets", "count", "total_ns")
 

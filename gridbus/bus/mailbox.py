@@ -66,9 +66,9 @@ class Mailbox:
     """
 
     __slots__ = (
-        "activity", "batch", "block_timeout", "capacity", "cells", "dropped", "evicted", "gated", "items", "key", "name", "overflow",
-        "owner", "putters", "receipts", "replaced", "reporter", "room", "sealed", "single", "sleepers", "slots", "slow", "stalled",
-        "topic", "where",
+        "activity", "batch", "block_timeout", "capacity", "cells", "dropped", "evicted", "gated", "items", "key", "name",
+        "overflow", "owner", "putters", "receipts", "replaced", "reporter", "room", "sealed", "single", "sleepers",  # noqa: E501
+        "slots", "slow", "stalled", "topic", "where",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +79,9 @@ class Mailbox:
         self.block_timeout = options.block_timeout
         self.activity, self.reporter = activity, reporter
         self.key = (options.key or default_key) if options.overflow is Overflow.COALESCE else None
-        self.single = options.concurrency > 1 or self.key is not None or options.pace is not None  #: taken one at a time
+        self.single = (
+            options.concurrency > 1 or self.key is not None or options.pace is not None
+        )  #: taken one at a time
         self.gated = self.single or self.where is not None
         self.items: list[Any] = []  #: waiting and not taken
         self.batch = _NOTHING  #: taken and not handled
@@ -239,12 +241,11 @@ class Mailbox:
             self.wake()
 
     def _evict(self) -> None:
-        for event in self.batch:
+        if length_hint(self.batch):
             self.evicted += 1  # the worker counts what it handled by what is missing from the batch
-            break
+            self.lose(next(self.batch))
         else:
-            event = self.items.pop(0)
-        self.lose(event)
+            self.lose(self.items.pop(0))
 
     def forget(self, event: Any) -> None:
         """Tell whoever waits for this event that it will not be handled."""

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 from typing import Any
 
-from gridbus.bus.delivery import FailureSink, Worker
+from gridbus.bus.delivery import Supervision, Worker
 from gridbus.bus.mailbox import Mailbox
 from gridbus.bus.pace import Batch, Debounce, Pace, Throttle
-from gridbus.bus.watchdog import Watchdog
 from gridbus.clock import Clock
 
 
@@ -27,14 +26,12 @@ class PacedWorker(Worker):
         self,
         mailbox: Mailbox,
         handler: Callable[[Any], Awaitable[object]],
+        supervision: Supervision,
         *,
-        timeout: float | None,
-        watchdog: Watchdog,
-        failures: FailureSink,
         pace: Pace,
         clock: Clock,
     ) -> None:
-        super().__init__(mailbox, handler, timeout=timeout, watchdog=watchdog, failures=failures)
+        super().__init__(mailbox, handler, supervision)
         self._pace, self._clock = pace, clock
 
     async def _run(self) -> None:
@@ -86,7 +83,7 @@ class PacedWorker(Worker):
 
     def _take(self, limit: int | None) -> list[Any]:
         mailbox = self.mailbox
-        events = []
+        events: list[Any] = []
         while mailbox.items and (limit is None or len(events) < limit):
             events.extend(mailbox.take() or ())
         if self.cell.event is None and events:
@@ -106,7 +103,12 @@ class PacedWorker(Worker):
         held, self.cell.event = self.cell.event, None  # the watchdog times the handler, not the waiting
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         mailbox.sleepers.append(sleeper)
-        timer = self._clock.call_later(wait, lambda: sleeper.done() or sleeper.set_result(None))
+
+        def give_up() -> None:
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+        timer = self._clock.call_later(wait, give_up)
         try:
             await sleeper
         finally:
@@ -129,7 +131,7 @@ class PacedWorker(Worker):
         began = perf_counter_ns()
         try:
             await self.handler(events if as_list else newest)
-        except BaseException as error:  # noqa: BLE001 - as in Worker
+        except BaseException as error:
             self.fail(newest, error)
         self.note(1, perf_counter_ns() - began)
         for event in events if as_list else (newest,):

@@ -1,4 +1,4 @@
-"""The publishing half of the bus: number an event and hand it to each mailbox."""
+"""The publishing part of the bus: number an event and hand it to each mailbox."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _MOST_ORIGINS = 4096
 
 
 class Publisher:
-    """Numbers events and hands them over; ``Bus`` is this plus subscribing, channels and an end."""
+    """Numbers events and hands them over; on top of it come subscribing, channels and a life, which make a ``Bus``."""
 
     def __init__(self, bus_id: str, clock: Clock, hop_limit: int) -> None:
-        self._id, self._clock, self._hop_limit = bus_id, clock, hop_limit
+        self.clock = clock
+        self._id, self._hop_limit = bus_id, hop_limit
         self._time_ns = clock.time_ns
         self._seq = 0
         self._routes = Routes(self._check_open)
@@ -91,7 +92,9 @@ class Publisher:
         route = self._cache.get(topic) or self._routes.resolve(topic)
         if route.interceptors:
             names = ", ".join(interceptor.name for interceptor in route.interceptors)
-            raise MailboxFull(route.interceptors[0].owner, 0, f"{topic} is intercepted by {names}: await publish instead")
+            raise MailboxFull(
+                route.interceptors[0].owner, 0, f"{topic} is intercepted by {names}: await publish instead"
+            )
         event = self._draft(route, payload, self._trace(), source)
         for box in route.boxes:
             if len(box.items) >= box.room and box.refuses(event):
@@ -131,7 +134,9 @@ class Publisher:
         if receipt.errors:
             failed = sum(isinstance(error, HandlerError) for error in receipt.errors)
             lost = len(receipt.errors) - failed
-            raise ExceptionGroup(f"{topic} {event.id}: {failed} handlers failed, {lost} mailboxes lost it", receipt.errors)
+            raise ExceptionGroup(
+                f"{topic} {event.id}: {failed} handlers failed, {lost} mailboxes lost it", receipt.errors
+            )
         return event
 
     async def propose(
@@ -226,7 +231,7 @@ class Publisher:
                 path = circle(cell, mailbox)
                 if path is not None and not putter.future.done():
                     raise MailboxFull(mailbox.owner, mailbox.depth, f"waiting for room would wait for oneself: {path}")
-                timer = self._clock.call_later(mailbox.block_timeout, putter.expire)
+                timer = self.clock.call_later(mailbox.block_timeout, putter.expire)
                 try:
                     await self._wait(putter, cell, mailbox)
                 finally:
@@ -247,7 +252,12 @@ class Publisher:
             cell.waiting_for = ()
 
     def _draft(
-        self, route: Route, payload: Any, trace: Trace | None, source: str | None, commit: Callable[[Any], Any] | None = None
+        self,
+        route: Route,
+        payload: Any,
+        trace: Trace | None,
+        source: str | None,
+        commit: Callable[[Any], Any] | None = None,
     ) -> Event[Any]:
         """Commit, and return the event with the next number; it counts once ``_seq`` is set to it."""
         if commit is not None:

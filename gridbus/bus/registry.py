@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from gridbus.events.topic import Topic, is_pattern
 
@@ -12,8 +12,8 @@ class Registered(Protocol):
     """What the index holds."""
 
     @property
-    def order(self) -> int:
-        """The place in line: what registered first, or sorts first, is reached first."""
+    def order(self) -> Any:
+        """The place in line: a number, or a priority and a number; what sorts first is reached first."""
 
 
 R = TypeVar("R", bound=Registered)

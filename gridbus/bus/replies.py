@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -67,7 +67,7 @@ def answering_streams(
                 request.is_complete = True
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 pass  # the reader left; closing the generator is all there is to do
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the reader gets it
+            except (Exception, SystemExit) as error:
                 request.error = remote_error(request, owner, error)
 
     async def answer(request: StreamRequest) -> None:
@@ -100,7 +100,7 @@ async def open_replies(
     send, receive = anyio.create_memory_object_stream[R](_AHEAD)
     request = StreamRequest(channel, message, origin, trace, send)
 
-    async def read() -> AsyncIterator[R]:
+    async def read() -> AsyncGenerator[R, None]:
         while True:
             try:
                 with anyio.fail_after(timeout):

@@ -124,9 +124,7 @@ def subject_name(subject: str | type[Any]) -> str:
     raise SubscriptionError(f"subscribe to a topic, a pattern or a payload type, not to {type(subject).__name__}")
 
 
-def predicate(
-    subject: str | type[Any], where: Callable[[Any], object] | None
-) -> Callable[[Any], object] | None:
+def predicate(subject: str | type[Any], where: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
     """Return the predicate of a subscription: its own, and for a payload type that the payload is one."""
     if isinstance(subject, str):
         return where

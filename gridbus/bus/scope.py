@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import anyio
 import attrs
@@ -15,13 +15,11 @@ from gridbus.bus.intercept import Draft, Interceptor
 from gridbus.bus.jobs import Job, every
 from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
+from gridbus.bus.switchboard import Switchboard
 from gridbus.channels.channel import Channel
 from gridbus.errors import BusClosed
 from gridbus.events.event import Event
 from gridbus.events.topic import Topic
-
-if TYPE_CHECKING:
-    from gridbus.bus.bus import Bus
 
 T = TypeVar("T")
 M = TypeVar("M")
@@ -49,7 +47,7 @@ class Scope:
     It has the verbs of the bus. What it publishes carries its owner as source; closing it leaves nothing behind.
     """
 
-    def __init__(self, bus: Bus, owner: str) -> None:
+    def __init__(self, bus: Switchboard, owner: str) -> None:
         self.bus, self.owner = bus, owner
         self._subscriptions: dict[Subscription, None] = {}
         self._interceptors: dict[Interceptor, None] = {}
@@ -118,9 +116,7 @@ class Scope:
         """Publish without waiting; as ``Bus.publish_nowait``."""
         return self.bus.publish_nowait(topic, payload, source=self.owner)
 
-    async def ask(
-        self, channel: Channel[M, R], message: M, *, to: str | None = None, timeout: float | None = 5.0
-    ) -> R:
+    async def ask(self, channel: Channel[M, R], message: M, *, to: str | None = None, timeout: float | None = 5.0) -> R:
         """Ask; as ``Bus.ask``."""
         return await self.bus.ask(channel, message, to=to, timeout=timeout, source=self.owner)
 
@@ -156,36 +152,38 @@ class Scope:
         Each step is done whatever the others raise; what is not done after ``grace`` seconds is cancelled and counted.
         """
         self._closed = True
-        cancelled = 0
-        errors: list[Exception] = []
         for interceptor in self._interceptors:
             interceptor.close()
         for stream in self._streams:
             stream.close(drop=True)
-        ends = [0] * len(self._subscriptions)
+        try:
+            cancelled = await self._end_subscriptions(grace)
+        finally:
+            jobs = self.jobs
+            for job in jobs:
+                job.cancel()
+            with anyio.CancelScope(shield=True):  # cancelled or not, what the owner made has to end
+                with anyio.move_on_after(grace):
+                    for job in jobs:
+                        await job.wait()
+                errors = [error for fn in reversed(self._cleanups) if (error := await self._clean(fn, grace))]
+            self._interceptors.clear()
+            self._subscriptions.clear()
+            self._streams.clear()
+            self._cleanups.clear()
+        return ScopeReport(cancelled + sum(not job.is_done for job in jobs), tuple(errors))
+
+    async def _end_subscriptions(self, grace: float) -> int:
+        subscriptions = self.subscriptions
+        ends = [0] * len(subscriptions)
 
         async def end(index: int, subscription: Subscription) -> None:
             ends[index] = await subscription.aclose(grace=grace)
 
         async with anyio.create_task_group() as group:
-            for index, subscription in enumerate(self.subscriptions):
+            for index, subscription in enumerate(subscriptions):
                 group.start_soon(end, index, subscription)
-        cancelled += sum(ends)
-        jobs = self.jobs
-        for job in jobs:
-            job.cancel()
-        with anyio.move_on_after(grace):
-            for job in jobs:
-                await job.wait()
-        cancelled += sum(not job.is_done for job in jobs)
-        while self._cleanups:
-            error = await self._clean(self._cleanups.pop(), grace)
-            if error is not None:
-                errors.append(error)
-        self._interceptors.clear()
-        self._subscriptions.clear()
-        self._streams.clear()
-        return ScopeReport(cancelled, tuple(errors))
+        return sum(ends)
 
     async def _clean(self, fn: Callable[[], Any], grace: float) -> Exception | None:
         try:
@@ -193,7 +191,7 @@ class Scope:
                 result = fn()
                 if inspect.isawaitable(result):
                     await result
-        except Exception as error:  # noqa: BLE001 - one clean-up must not keep the others from running
+        except Exception as error:
             logger.exception("a clean-up of %r failed", self.owner)
             return error
         return None

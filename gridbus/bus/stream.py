@@ -22,8 +22,14 @@ class EventStream(Generic[T]):
     """
 
     def __init__(
-        self, topic: str, mailbox: Mailbox, *, order: int, add: Callable[[EventStream[Any]], None], remove: Callable[[EventStream[Any]], None]
-    ) -> None:  # fmt: skip
+        self,
+        topic: str,
+        mailbox: Mailbox,
+        *,
+        order: int,
+        add: Callable[[EventStream[Any]], None],
+        remove: Callable[[EventStream[Any]], None],
+    ) -> None:
         self.topic, self.mailbox, self.order = topic, mailbox, order
         self._add, self._remove = add, remove
         self._batch: Iterator[Event[T]] = iter(())
@@ -102,7 +108,7 @@ class EventStream(Generic[T]):
 
 
 class Tap:
-    """A place in a route that sees each event as it is published, in the publisher's flow; it must not wait or raise."""
+    """A place in a route that sees each event as it is published, in the publisher's flow; it must not raise."""
 
     __slots__ = ("_see", "order", "topic")
 

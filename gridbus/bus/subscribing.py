@@ -1,4 +1,4 @@
-"""The subscribing half of the bus: handlers, interceptors, servers, streams and the workers behind them."""
+"""The subscribing part of the bus: handlers, interceptors, streams, jobs, and the workers behind them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar, overload
 
 from gridbus.bus.activity import Activity
-from gridbus.bus.ask import RequestMailbox, Server, answering
-from gridbus.bus.classify import Classified, classify, name_of
-from gridbus.bus.delivery import Worker
+from gridbus.bus.classify import classify, classify_timed, name_of
+from gridbus.bus.delivery import Supervision, Worker
 from gridbus.bus.host import TaskHost
 from gridbus.bus.intercept import Draft, Interceptor
 from gridbus.bus.jobs import Job, cell_of_cause
@@ -18,34 +17,27 @@ from gridbus.bus.options import Options, Overflow
 from gridbus.bus.pace import Batch, Debounce, Throttle
 from gridbus.bus.paced import PacedWorker
 from gridbus.bus.publishing import Publisher
-from gridbus.bus.replies import answering_streams, is_stream_function
 from gridbus.bus.routes import predicate, subject_name
 from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
 from gridbus.bus.wait import wait_for
 from gridbus.bus.watchdog import Watchdog
-from gridbus.channels.channel import Channel
-from gridbus.channels.hub import Hub
 from gridbus.clock import Clock
 from gridbus.errors import SubscriptionError
 from gridbus.events.event import Event
 from gridbus.events.topic import Topic, check_pattern
 
 T = TypeVar("T")
-M = TypeVar("M")
-R = TypeVar("R")
 
 
 class Subscriber(Publisher):
-    """Registers what events reach; ``Bus`` is this with a beginning and an end."""
+    """Registers what events reach; on top of it come channels (``Switchboard``) and a life (``Bus``)."""
 
     def __init__(self, bus_id: str, clock: Clock, hop_limit: int, middleware: tuple[Middleware, ...]) -> None:
         super().__init__(bus_id, clock, hop_limit)
         self._middleware = middleware
         self._activity = Activity()
         self._watchdog = Watchdog(clock)
-        self._hub: Hub[Server] = Hub()
-        self._servers: dict[Subscription, None] = {}
         self._jobs: dict[Job, None] = {}
         self._tasks = TaskHost()
 
@@ -105,7 +97,7 @@ class Subscriber(Publisher):
         """
         self._check_open()
         topic = subject_name(subject)
-        call = _checked(classify(handler), options.get("timeout"))
+        call = classify_timed(handler, options.get("timeout"))
         checked = Options(where=predicate(subject, where), **options)
         mailbox = Mailbox(name or call.name, owner, topic, checked, activity=self._activity, reporter=self._reporter)
         around = wrapped(call.call, (*self._middleware, *middleware))
@@ -141,48 +133,6 @@ class Subscriber(Publisher):
         )
         self._routes.add_interceptor(interceptor)
         return interceptor
-
-    def serve(
-        self, channel: Channel[M, R], fn: Callable[[M], object], *, owner: str = "app", **options: Any
-    ) -> Subscription:
-        """Answer what is asked and told on a channel.
-
-        Args:
-            channel: what to serve.
-            fn: gets each message and returns the reply, plain or async; an async generator serves ``ask_stream``.
-            owner: by which name it is addressed.
-            options: ``capacity``, ``block_timeout``, ``concurrency``, ``timeout``: as ``on``.
-
-        Raises:
-            AlreadyServed: this owner serves the channel already.
-            ChannelTypeError: another owner serves it with other types.
-            SubscriptionError, BusClosed: as ``on``.
-        """
-        self._check_open()
-        checked = Options(**options)
-        is_stream = is_stream_function(fn)
-        streams: dict[Job, None] = {}
-        if is_stream:
-            handler: Callable[[Any], Awaitable[object]] = answering_streams(
-                fn, owner, lambda run: self.start_job(run, name=f"stream {channel.name}", owner=owner), streams
-            )
-        else:
-            handler = answering(channel, _checked(classify(fn), checked.timeout).call)
-        mailbox = RequestMailbox(
-            name_of(fn), owner, channel.name, checked, activity=self._activity, reporter=self._reporter
-        )
-        server = Server(channel, owner, mailbox, is_stream=is_stream)
-        self._hub.add(channel, owner, server)
-
-        def remove(subscription: Subscription) -> None:
-            self._hub.remove(channel, owner, server)
-            self._servers.pop(subscription, None)
-            for job in streams:
-                job.cancel()
-
-        subscription = self._start(mailbox, handler, checked, remove)
-        self._servers[subscription] = None
-        return subscription
 
     @overload
     def stream(self, subject: Topic[T], **options: Any) -> EventStream[T]: ...
@@ -240,7 +190,7 @@ class Subscriber(Publisher):
         """
         self._check_open()
         name = subject_name(subject)
-        return await wait_for(self._routes, self._clock, subject, predicate(subject, where), timeout, name)
+        return await wait_for(self._routes, self.clock, subject, predicate(subject, where), timeout, name)
 
     def start_job(
         self,
@@ -280,23 +230,13 @@ class Subscriber(Publisher):
         remove: Callable[[Subscription], None],
     ) -> Subscription:
         """Make a subscription and start its workers."""
-        make = {"timeout": options.timeout, "watchdog": self._watchdog, "failures": self._reporter.handler_failed}
+        supervision = Supervision(options.timeout, self._watchdog, self._reporter.handler_failed)
         workers: tuple[Worker, ...]
         if options.pace is not None:
-            workers = (PacedWorker(mailbox, handler, pace=options.pace, clock=self._clock, **make),)
+            workers = (PacedWorker(mailbox, handler, supervision, pace=options.pace, clock=self.clock),)
         else:
-            workers = tuple(Worker(mailbox, handler, **make) for _ in range(options.concurrency))
-        subscription = Subscription(
-            mailbox.topic, mailbox, workers, order=self._routes.next_order(), remove=remove
-        )
+            workers = tuple(Worker(mailbox, handler, supervision) for _ in range(options.concurrency))
+        subscription = Subscription(mailbox.topic, mailbox, workers, order=self._routes.next_order(), remove=remove)
         for worker in workers:
             self._tasks.start_soon(subscription.run, worker, name=f"gridbus {mailbox.owner}: {mailbox.name}")
         return subscription
-
-
-def _checked(call: Classified, timeout: float | None) -> Classified:
-    if timeout is not None and not call.is_async:
-        raise SubscriptionError(
-            f"{call.name} is a plain function, which nothing can interrupt: make it async to give it a timeout"
-        )
-    return call

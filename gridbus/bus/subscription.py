@@ -40,7 +40,13 @@ class Subscription:
     __slots__ = ("_closed", "_ended", "_ends", "_remove", "mailbox", "order", "topic", "workers")
 
     def __init__(
-        self, topic: str, mailbox: Mailbox, workers: tuple[Worker, ...], *, order: int, remove: Callable[[Subscription], None]
+        self,
+        topic: str,
+        mailbox: Mailbox,
+        workers: tuple[Worker, ...],
+        *,
+        order: int,
+        remove: Callable[[Subscription], None],
     ) -> None:
         self.topic, self.mailbox, self.workers, self.order = topic, mailbox, workers, order
         self._remove = remove

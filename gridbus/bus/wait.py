@@ -32,7 +32,7 @@ async def wait_for(
         try:
             if where is None or where(event):
                 future.set_result(event)
-        except Exception as error:  # noqa: BLE001 - the publisher must not get it, whoever waits must
+        except Exception as error:
             future.set_exception(error)
 
     def expire() -> None:

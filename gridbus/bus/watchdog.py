@@ -62,6 +62,9 @@ class Watchdog:
             elif now - cell.watched[1] >= timeout and cell.task is not None:
                 cell.timed_out += 1
                 cell.task.cancel(f"handler took longer than {timeout:g} s")
-                cell.watched = (cell.event, now)  # a handler that goes on regardless is cancelled again, a time-out later
+                cell.watched = (
+                    cell.event,
+                    now,
+                )  # a handler that goes on regardless is cancelled again, a time-out later
         if busy:
             self.arm()

@@ -86,4 +86,6 @@ def runtime_type(annotation: Any) -> type[Any] | tuple[type[Any], ...]:
 
 def shown(annotation: Any) -> str:
     """Return an annotation as its author wrote it."""
-    return annotation.__qualname__ if isinstance(annotation, type) and get_origin(annotation) is None else str(annotation)
+    return (
+        annotation.__qualname__ if isinstance(annotation, type) and get_origin(annotation) is None else str(annotation)
+    )

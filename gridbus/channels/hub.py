@@ -81,4 +81,6 @@ class Hub(Generic[S]):
 
     def _hint(self) -> str:
         names = sorted(self._servers)
-        return f"served are {', '.join(names[:10])}{' ...' if len(names) > 10 else ''}" if names else "nothing is served"
+        return (
+            f"served are {', '.join(names[:10])}{' ...' if len(names) > 10 else ''}" if names else "nothing is served"
+        )

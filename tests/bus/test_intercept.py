@@ -41,7 +41,7 @@ async def test_g11_a_veto_reaches_the_publisher_and_nobody_else(bus: Bus) -> Non
 
     handle = bus.intercept(PING, refuse, owner="guard")
     bus.on(PING, lambda event: seen.append(event.payload))
-    with pytest.raises(Vetoed, match="vetoed by guard/.*refuse: negative") as caught:
+    with pytest.raises(Vetoed, match=r"vetoed by guard/.*refuse: negative") as caught:
         await bus.publish(PING, -1)
     assert (caught.value.reason, caught.value.topic) == ("negative", "ping:sent")
     assert (await bus.publish(PING, 1)).seq == 1
@@ -116,7 +116,7 @@ async def test_g11_a_guard_that_fails_lets_nothing_pass(bus: Bus, error: BaseExc
         raise error
 
     bus.intercept(PING, guard, owner="guard")
-    with pytest.raises(InterceptorError, match="guard/.* of ping:sent failed"):
+    with pytest.raises(InterceptorError, match=r"guard/.* of ping:sent failed"):
         await bus.publish(PING, 1)
 
 

@@ -34,7 +34,7 @@ async def test_g5_asking_oneself_raises_at_once(bus: Bus) -> None:
 
 
 async def test_g5_asking_around_a_circle_raises_at_once(bus: Bus) -> None:
-    """a asks b, b asks c, c asks a: the last ask raises and names the path."""
+    """A asks b, b asks c, c asks a: the last ask raises and names the path."""
     for owner, channel, following in (("a", ASK_A, ASK_B), ("b", ASK_B, ASK_C), ("c", ASK_C, ASK_A)):
         chain(bus, bus.scope(owner), channel, following)
     with anyio.fail_after(2), pytest.raises(RemoteError) as caught:

@@ -1,0 +1,140 @@
+"""The channel part of the bus: serve, ask, tell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from gridbus.bus.ask import Asker, RequestMailbox, Server, answering
+from gridbus.bus.classify import classify_timed, name_of
+from gridbus.bus.jobs import Job
+from gridbus.bus.middleware import Middleware
+from gridbus.bus.options import Options
+from gridbus.bus.replies import answering_streams, is_stream_function, open_replies
+from gridbus.bus.subscribing import Subscriber
+from gridbus.bus.subscription import Subscription
+from gridbus.channels.channel import Channel
+from gridbus.channels.hub import Hub
+from gridbus.clock import Clock
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class Switchboard(Subscriber):
+    """Connects those who ask with those who serve; ``Bus`` is this with a beginning and an end."""
+
+    def __init__(self, bus_id: str, clock: Clock, hop_limit: int, middleware: tuple[Middleware, ...]) -> None:
+        super().__init__(bus_id, clock, hop_limit, middleware)
+        self._hub: Hub[Server] = Hub()
+        self._servers: dict[Subscription, None] = {}
+        self._asker = Asker(self._hub, clock)
+
+    def serve(
+        self, channel: Channel[M, R], fn: Callable[[M], object], *, owner: str = "app", **options: Any
+    ) -> Subscription:
+        """Answer what is asked and told on a channel.
+
+        Args:
+            channel: what to serve.
+            fn: gets each message and returns the reply, plain or async; an async generator serves ``ask_stream``.
+            owner: by which name it is addressed.
+            options: ``capacity``, ``block_timeout``, ``concurrency``, ``timeout``: as ``on``.
+
+        Raises:
+            AlreadyServed: this owner serves the channel already.
+            ChannelTypeError: another owner serves it with other types.
+            SubscriptionError, BusClosed: as ``on``.
+        """
+        self._check_open()
+        checked = Options(**options)
+        is_stream = is_stream_function(fn)
+        streams: dict[Job, None] = {}
+        if is_stream:
+            handler: Callable[[Any], Awaitable[object]] = answering_streams(
+                fn, owner, lambda run: self.start_job(run, name=f"stream {channel.name}", owner=owner), streams
+            )
+        else:
+            handler = answering(channel, classify_timed(fn, checked.timeout).call)
+        mailbox = RequestMailbox(
+            name_of(fn), owner, channel.name, checked, activity=self._activity, reporter=self._reporter
+        )
+        server = Server(channel, owner, mailbox, is_stream=is_stream)
+        self._hub.add(channel, owner, server)
+
+        def remove(subscription: Subscription) -> None:
+            self._hub.remove(channel, owner, server)
+            self._servers.pop(subscription, None)
+            for job in streams:
+                job.cancel()
+
+        subscription = self._start(mailbox, handler, checked, remove)
+        self._servers[subscription] = None
+        return subscription
+
+    async def ask(
+        self,
+        channel: Channel[M, R],
+        message: M,
+        *,
+        to: str | None = None,
+        timeout: float | None = 5.0,
+        source: str | None = None,
+    ) -> R:
+        """Send a message to the server of a channel and return its reply.
+
+        Args:
+            channel: what to ask on.
+            message: what to ask; of the channel's message type.
+            to: the id of the plugin to ask; needed where several serve the channel.
+            timeout: seconds until the reply must be there; None waits for ever.
+            source: who asks.
+
+        Raises:
+            NoServer, AmbiguousServer: there is not exactly one server to ask.
+            ChannelTypeError: message or reply are not of the channel's types.
+            RemoteError: the server's handler raised; the error carries its type name and traceback.
+            AskTimeout, ServerGone: no reply came.
+            ReentrancyError: the server waits, itself or by others, for whoever asks here.
+            BusClosed, HopLimitExceeded: as ``publish``.
+        """
+        self._check_open()
+        return await self._asker.ask(channel, message, self._origin_of(source), self._trace(), to=to, timeout=timeout)
+
+    async def tell(
+        self, channel: Channel[M, Any], message: M, *, to: str | None = None, source: str | None = None
+    ) -> None:
+        """Send a message to the server of a channel; return when its mailbox has taken it.
+
+        What its handler raises is published as ``bus:handler_failed``.
+
+        Raises:
+            NoServer, AmbiguousServer, ChannelTypeError, BusClosed, HopLimitExceeded: as ``ask``.
+            MailboxFull: the server would wait for itself.
+        """
+        self._check_open()
+        putter = self._asker.tell(channel, message, self._origin_of(source), self._trace(), to=to)
+        if putter is not None:
+            await self._wait_for_room([putter])
+
+    def ask_stream(
+        self,
+        channel: Channel[M, R],
+        message: M,
+        *,
+        to: str | None = None,
+        timeout: float | None = 5.0,
+        source: str | None = None,
+    ) -> AbstractAsyncContextManager[AsyncIterator[R]]:
+        """Ask for many replies: ``async with bus.ask_stream(TAIL, 10) as lines: async for line in lines``.
+
+        The server runs a few replies ahead of the reader, no further. Leaving the block ends the server's generator.
+        ``timeout`` is for each reply.
+
+        Raises:
+            ChannelError: as ``ask``; from the iterator what ended the stream early.
+        """
+        self._check_open()
+        origin, trace = self._origin_of(source), self._trace()
+        return open_replies(self._hub, channel, message, origin, trace, to=to, timeout=timeout)
