@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -186,8 +186,41 @@ class QueryError(GridError, ValueError):
     """A filter, sort or page expression is malformed; the message ends with ``@ path``."""
 
 
+class GridClosed(GridError):
+    """The grid takes no changes: it was not opened yet, or it is closed."""
+
+
+class RowsRejected(ExceptionGroup[Exception], GridError):
+    """Some of many changes were not made; the others were.
+
+    ``rejected`` holds the error of each change that was not made, by its index or row id; ``done`` the rows of those
+    that were.
+    """
+
+    def __new__(cls, message: str, rejected: Mapping[Any, Exception], done: Sequence[Any]) -> RowsRejected:
+        """Make a group of the errors."""
+        self = super().__new__(cls, message, list(rejected.values()))
+        self.rejected, self.done = dict(rejected), list(done)
+        return self
+
+    rejected: dict[Any, Exception]
+    done: list[Any]
+
+    def derive(self, excs: Sequence[Exception], /) -> ExceptionGroup[Exception]:  # type: ignore[override]
+        """Return a plain group for a part of the errors."""
+        return ExceptionGroup(self.message, excs)
+
+
 class FileFormatError(GridError, ValueError):
     """A file is not a table that gridbus reads; the message names file, line and reason."""
+
+
+class FileReadError(GridError, OSError):
+    """A file is missing, is no regular file, or may not be read; the message names file and reason."""
+
+
+class ReadCancelled(GridError):
+    """The reading of a file was stopped by whoever asked for it."""
 
 
 # --- plugins -----------------------------------------------------------------------------------------------------
