@@ -39,6 +39,7 @@ class GridCore:
 
     def __init__(self, bus: Bus, name: str, columns: tuple[Column, ...], id_column: str | None) -> None:
         self._bus, self._name, self._id_column = bus, name, id_column
+        self._scope = bus.scope(name)
         self._schema = Schema(columns)
         if id_column is not None and columns:
             self._schema.position(id_column)
@@ -69,7 +70,7 @@ class GridCore:
 
     def _check_open(self) -> None:
         if self._state is not GridState.OPEN:
-            hint = "async with Grid(bus) as grid, or await grid.open()" if self._state is GridState.NEW else "make a new one"
+            hint = "open it with async with" if self._state is GridState.NEW else "make another"
             raise GridClosed(f"grid {self._name!r} is {self._state.value}: {hint}")
 
     def _use_schema(self, schema: Schema, renamed_to: dict[str, str] | None = None) -> None:
@@ -107,4 +108,3 @@ def refusal(error: Exception) -> tuple[str, str]:
     if isinstance(error, InterceptorError):
         return str(error), error.by
     return str(error), "grid"
-

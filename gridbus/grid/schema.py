@@ -24,11 +24,14 @@ class Schema:
         """Check the names.
 
         Raises:
-            ColumnError: a name is empty or taken twice.
+            ColumnError: a name is empty or taken twice, or a type is none.
         """
         self.columns = tuple(columns)
         self.names = tuple(column.name for column in self.columns)
         self.index = {name: position for position, name in enumerate(self.names)}
+        for column in self.columns:
+            if column.type not in EXACT:
+                raise ColumnError(f"column {column.name!r} is {column.type!r}: a type is one of {', '.join(EXACT)}")
         self.exact = tuple(EXACT[column.type] for column in self.columns)
         for position, name in enumerate(self.names):
             if not isinstance(name, str) or not name:
@@ -64,8 +67,12 @@ class Schema:
         shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
         return ColumnError(f"no column is named {name!r}{hint} (columns: {shown or 'none'})")
 
-    def cells(self, values: Mapping[str, Any], row_id: str | None) -> tuple[Value, ...]:
+    def cells(self, values: Mapping[str, Any], where: str = "new row") -> tuple[Value, ...]:
         """Return the cells of a new row, without its id; columns that ``values`` leaves out are empty.
+
+        Args:
+            values: cells by column name.
+            where: what error messages call the row.
 
         Raises:
             ColumnError: there is no such column.
@@ -79,7 +86,7 @@ class Schema:
             if position is None:
                 raise self.unknown(name)
             if type(value) is not exact[position] or value != value:
-                value = fit_cell(self.columns[position], value, row_id)
+                value = fit_cell(self.columns[position], value, where)
             cells[position] = value
         return tuple(cells)
 
@@ -102,7 +109,7 @@ class Schema:
             if position is None:
                 raise self.unknown(name)
             if type(value) is not exact[position] or value != value:
-                value = fit_cell(self.columns[position], value, row[-1])
+                value = fit_cell(self.columns[position], value, f"row {row[-1]!r}")
             before = row[position]
             if value == before and not _is_other_zone(value, before):
                 continue

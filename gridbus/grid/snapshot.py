@@ -42,11 +42,6 @@ class Snapshot:
         """All columns, hidden ones included."""
         return self._schema.columns
 
-    @property
-    def shown(self) -> tuple[Column, ...]:
-        """The columns that are not hidden."""
-        return tuple(column for column in self._schema.columns if not column.hidden)
-
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -58,35 +53,38 @@ class Snapshot:
         """Return the row at a place in the view, from 0."""
         return Row(self._schema, self._rows[index])
 
-    def ids(self, start: int = 0, stop: int | None = None) -> list[str]:
-        """Return the ids of the rows, or of a part of them."""
-        return list(map(itemgetter(-1), self._rows[start:stop]))
+    def part(self, start: int, stop: int | None = None) -> Snapshot:
+        """Return some of the rows, from ``start`` to before ``stop``."""
+        return Snapshot(self._schema, self._rows[start:stop])
 
-    def records(
-        self, columns: Sequence[str] | None = None, *, start: int = 0, stop: int | None = None
-    ) -> list[tuple[Value, ...]]:
-        """Return the cells of the rows, or of a part of them, as tuples in the order of ``columns``.
+    def ids(self) -> list[str]:
+        """Return the ids of the rows."""
+        return list(map(itemgetter(-1), self._rows))
 
-        Args:
-            columns: names; the columns that are not hidden by default.
-            start: first row, from 0.
-            stop: row to end before; the end by default.
+    def chosen(self, names: Sequence[str] | None = None) -> tuple[Column, ...]:
+        """Return the columns of these names, in this order; those that are not hidden by default.
 
         Raises:
             ColumnError: there is no such column.
         """
-        names = [column.name for column in self.shown] if columns is None else columns
-        positions = [self._schema.position(name) for name in names]
-        rows = self._rows[start:stop]
-        if not positions:
-            return [()] * len(rows)
-        if len(positions) == 1:
-            return [(row[positions[0]],) for row in rows]
-        return list(map(itemgetter(*positions), rows))
+        if names is None:
+            return tuple(column for column in self._schema.columns if not column.hidden)
+        return tuple(map(self._schema.column, names))
 
-    def chunks(
-        self, columns: Sequence[str] | None = None, *, size: int = 5_000
-    ) -> Iterator[list[tuple[Value, ...]]]:
+    def records(self, names: Sequence[str] | None = None) -> list[tuple[Value, ...]]:
+        """Return the cells of all rows as tuples, in the order of the chosen columns.
+
+        Raises:
+            ColumnError: there is no such column.
+        """
+        positions = [self._schema.position(column.name) for column in self.chosen(names)]
+        if not positions:
+            return [()] * len(self._rows)
+        if len(positions) == 1:
+            return [(row[positions[0]],) for row in self._rows]
+        return list(map(itemgetter(*positions), self._rows))
+
+    def chunks(self, names: Sequence[str] | None = None, *, size: int = 5_000) -> Iterator[list[tuple[Value, ...]]]:
         """Yield the records in parts of ``size`` rows."""
         for start in range(0, len(self._rows), size):
-            yield self.records(columns, start=start, stop=start + size)
+            yield self.part(start, start + size).records(names)

@@ -15,7 +15,7 @@ from gridbus.grid.schema import Schema
 from gridbus.grid.values import Cells
 from gridbus.query import SortKey
 
-_RUN = 16_384  # rows sorted by one call: some 3 ms, in which no other thread runs (list.sort keeps the interpreter's lock)
+_RUN = 16_384  # rows sorted by one call: some 3 ms, in which no other thread gets the interpreter's lock
 _SAMPLES = 64  # keys looked at in each run to find where to cut
 
 

@@ -50,16 +50,15 @@ def fit(kind: ColumnType, value: object) -> Value:
     return None if found != found else found
 
 
-def fit_cell(column: Column, value: object, row_id: str | None) -> Value:
+def fit_cell(column: Column, value: object, where: str) -> Value:
     """Return ``value`` as ``column`` stores it.
 
     Raises:
-        ValueRejected: it does not fit; the message names the row and the column.
+        ValueRejected: it does not fit; the message begins with ``where`` and names the column.
     """
     try:
         return fit(column.type, value)
     except ValueError as error:
-        where = "new row" if row_id is None else f"row {row_id!r}"
         raise ValueRejected(f"{where}, column {column.name!r}: {error}") from None
 
 
@@ -71,7 +70,7 @@ def described(value: object) -> str:
         return "true" if value else "false"
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - whatever a foreign __repr__ raises must not hide what is being reported
+    except Exception:  # whatever a foreign __repr__ raises must not hide what is being reported
         text = "..."
     text = text if len(text) <= 60 else f"{text[:57]}..."
     return f"{_kind_of(type(value))} {text}"

@@ -10,9 +10,9 @@ import attrs
 from gridbus.errors import QueryError
 from gridbus.grid.filtering import RowFilter
 from gridbus.grid.offload import BIG, Between, in_thread, undisturbed
+from gridbus.grid.row import Row
 from gridbus.grid.schema import Schema
 from gridbus.grid.snapshot import ViewPage
-from gridbus.grid.row import Row
 from gridbus.grid.sorting import RowOrder
 from gridbus.grid.store import RowStore
 from gridbus.grid.values import Cells
@@ -78,15 +78,19 @@ class View:
 
     async def passing(self, row_filter: RowFilter | None) -> Found:
         """Return the rows that pass a filter, which need not be the one in use, in the order of the grid."""
+        if row_filter is None or len(self._store.rows) <= BIG:
+            return self.passing_now(row_filter)
+        everything, chosen = self.passing_now(None), row_filter
+        rows = await in_thread(lambda between: _filtered(everything.rows, chosen, between))
+        return attrs.evolve(everything, rows=rows)
+
+    def passing_now(self, row_filter: RowFilter | None) -> Found:
+        """Return the same at once, for few rows."""
         store = self._store
-        rows, schema, order, version = list(store.rows.values()), self._schema, store.order, store.version
-        if row_filter is None:
-            return Found(rows, schema, order, version)
-        chosen = row_filter
-        if len(rows) <= BIG:
-            return Found(_filtered(rows, chosen, undisturbed), schema, order, version)
-        found = await in_thread(lambda between: _filtered(rows, chosen, between))
-        return Found(found, schema, order, version)
+        rows = list(store.rows.values())
+        if row_filter is not None:
+            rows = _filtered(rows, row_filter, undisturbed)
+        return Found(rows, self._schema, store.order, store.version)
 
     async def found(self, *, exact: bool) -> Found:
         """Return the rows of all pages.
@@ -116,27 +120,36 @@ class View:
                 self._passing, self._ordered = passing, ordered
             return ordered
 
+    async def cut(self, start: int, stop: int | None) -> tuple[Found, int]:
+        """Return some of the rows as they are now, and how many there are on all pages."""
+        found = await self.found(exact=stop is None)
+        cells = found.rows[start:stop]
+        if found.version != self._store.version and found.schema is self._schema:
+            latest = self._store.rows.get
+            cells = [latest(row[-1], row) for row in cells]
+        return attrs.evolve(found, rows=cells), len(found.rows)
+
     async def show(self, page: Page) -> ViewPage:
         """Return one page."""
-        found = await self.found(exact=False)
-        store = self._store
-        visible = len(found.rows)
-        size = page.size or max(visible, 1)
-        cells = found.rows[(page.number - 1) * size : page.number * size]
-        if found.version != store.version and found.schema is self._schema:
-            latest = store.rows.get
-            cells = [latest(row[-1], row) for row in cells]
+        part, visible = await self.cut(*bounds(page))
         return ViewPage(
-            rows=tuple([Row(found.schema, row) for row in cells]),
+            rows=tuple([Row(part.schema, row) for row in part.rows]),
             number=page.number,
             size=page.size,
-            pages=max(1, -(-visible // size)),
+            pages=1 if page.size is None else max(1, -(-visible // page.size)),
             visible=visible,
-            total=len(store.rows),
+            total=len(self._store.rows),
         )
 
     def _watch(self) -> None:
         self.watched = self.order.columns | (self.filter.columns if self.filter is not None else frozenset())
+
+
+def bounds(page: Page) -> tuple[int, int | None]:
+    """Return where a page begins and ends in the view."""
+    if page.size is None:
+        return 0, None
+    return (page.number - 1) * page.size, page.number * page.size
 
 
 def checked_page(number: object, size: object) -> Page:
@@ -155,7 +168,7 @@ def checked_page(number: object, size: object) -> Page:
     return Page(number, size)  # type: ignore[arg-type]
 
 
-def _filtered(rows: list[Cells], row_filter: RowFilter, between: Between) -> list[Cells]:
+def _filtered(rows: Sequence[Cells], row_filter: RowFilter, between: Between) -> list[Cells]:
     found: list[Cells] = []
     for start in range(0, len(rows), _CHUNK):
         between()
