@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", type=_positive, metavar="N", help="deliveries per round (default 100,000)")
     parser.add_argument("--rounds", type=_positive, metavar="N", help="rounds, of which the median counts (default 7)")
     parser.add_argument("--quick", action="store_true", help="2,000 deliveries and 2 rounds: does it run at all")
-    parser.add_argument("--no-gc", action="store_true", help="switch the garbage collector off while measuring, for all")
+    parser.add_argument("--no-gc", action="store_true", help="measure without the garbage collector, for all")
     return parser
 
 

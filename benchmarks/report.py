@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from benchmarks.goals import Goal, bus_goals
+from benchmarks.isolated import Figure
 from benchmarks.peers import PEERS
 from benchmarks.rounds import Outcome, Row
 
@@ -30,7 +31,7 @@ class Table:
 def bus_tables(outcome: Outcome) -> list[Table]:
     """Return the comparison, the requests and the goals."""
     workloads = list(dict.fromkeys(row.workload for row in outcome.rows))
-    labels = [label for label in dict.fromkeys(row.peer for row in outcome.rows)]
+    labels = list(dict.fromkeys(row.peer for row in outcome.rows))
     names = [peer.name for peer in PEERS]
     labels.sort(key=lambda label: names.index(label.partition(",")[0]))
     tables = []
@@ -53,7 +54,8 @@ def bus_tables(outcome: Outcome) -> list[Table]:
             for label in labels
             if outcome.row(asks[0], label)
         ]
-        tables.append(Table("Request and reply, us", ["peer", *("p99" if "p99" in ask else "p50" for ask in asks)], rows))
+        header = ["peer", *("p99" if "p99" in ask else "p50" for ask in asks)]
+        tables.append(Table("Request and reply, us", header, rows))
     goals = [goal for goal in bus_goals(outcome) if goal.value is not None]
     if goals:
         tables.append(goal_table(goals))
@@ -95,15 +97,16 @@ def as_markdown(table: Table) -> str:
     """Return a table as Markdown whose columns also line up as plain text."""
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (table.header, *table.rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(table.header))]
-    lines = [_line(row, widths) for row in cells]
-    lines.insert(1, "| " + " | ".join("-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)) + " |")
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [_line(row, widths) for row in (cells[0], rule, *cells[1:])]
     text = f"### {table.title}\n\n" + "\n".join(lines)
     return text + "\n\n" + "\n".join(f"- {note}" for note in table.notes) if table.notes else text
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
-    return "| " + " | ".join(cells) + " |"
+    first = row[0].ljust(widths[0])
+    rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+    return "| " + " | ".join([first, *rest]) + " |"
 
 
 def _cell(row: Row | None) -> str:
@@ -111,3 +114,13 @@ def _cell(row: Row | None) -> str:
         return "-"
     text = f"{row.ratio:,.2f}" if row.ratio < 10 else f"{row.ratio:,.1f}" if row.ratio < 100 else f"{row.ratio:,.0f}"
     return f"{text} /{row.share}" if row.share > 1 else text
+
+
+def figure_table(title: str, figures: Iterable[Figure]) -> Table:
+    """Return figures, their goals and whether they were reached."""
+    rows = []
+    for figure in figures:
+        goal = "" if figure.goal is None else f"<= {figure.goal:,g} {figure.unit}"
+        verdict = "" if figure.goal is None else "yes" if figure.value <= figure.goal else "NO"
+        rows.append([figure.figure, f"{figure.value:,.2f} {figure.unit}", goal, verdict])
+    return Table(title, ["figure", "measured", "goal", "reached"], rows)

@@ -77,7 +77,7 @@ class _Loops:
             if on_uvloop:
                 import uvloop
 
-                factory = uvloop.new_event_loop  # type: ignore[assignment]
+                factory = uvloop.new_event_loop
             self._runners[on_uvloop] = self._stack.enter_context(asyncio.Runner(debug=False, loop_factory=factory))
         return self._runners[on_uvloop]
 
@@ -159,6 +159,7 @@ def _try(work: Callable[[], None], job: _Job, outcome: Outcome) -> bool:
         work()
     except Exception as error:  # a peer's fault must not end the run
         outcome.failed.append(job.label)
-        outcome.notes.append(f"{job.label}: {job.workload.name} failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        reason = str(error).partition("\n")[0]
+        outcome.notes.append(f"{job.label}: {job.workload.name} failed: {type(error).__name__}: {reason}")
         return False
     return True

@@ -106,6 +106,7 @@ class Publish:
         return names
 
     async def _burst(self, peer: Peer, gate: Gate, keys: list[object], publishes: int) -> int:
+        """Return the nanoseconds until all is handled."""
         per_topic = publishes // self.topics
         if self.patterns:
             gate.expect([publishes if number == self.patterns // 2 else 0 for number in range(self.patterns)])

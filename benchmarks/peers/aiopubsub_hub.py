@@ -35,7 +35,9 @@ class Aiopubsub(Peer):
         """Add a listener."""
         self._subscriber.add_async_listener(self._key("bench", *topic.split(":")), handler)
 
-    subscribe_pattern = subscribe
+    def subscribe_pattern(self, pattern: str, handler: Handler) -> None:
+        """Add a listener whose key has a wildcard."""
+        self.subscribe(pattern, handler)
 
     def key(self, topic: str) -> Any:
         """Return the key without the publisher's prefix."""

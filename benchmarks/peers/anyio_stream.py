@@ -23,7 +23,7 @@ class AnyioStream(Peer):
         """Start a task group."""
         import anyio
 
-        self._make = anyio.create_memory_object_stream
+        self._make: Any = anyio.create_memory_object_stream
         self._streams: list[Any] = []
         self.senders: dict[str, list[Any]] = {}
         self._group = anyio.create_task_group()

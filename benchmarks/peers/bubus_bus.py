@@ -26,7 +26,7 @@ class Bubus(Peer):
         os.environ.setdefault("BUBUS_LOGGING_LEVEL", "ERROR")  # read at import; its warnings cost time
         from bubus import BaseEvent, EventBus
 
-        class Fact(BaseEvent):  # type: ignore[type-arg]
+        class Fact(BaseEvent):  # type: ignore[misc]
             """What is dispatched."""
 
             payload: Any = None

@@ -24,7 +24,7 @@ class Psygnal(Peer):
         self._module = psygnal
         self._signals: dict[str, Any] = {}
         self._backend = psygnal.set_async_backend("asyncio")  # again each round: the loop may be another
-        await self._backend.running.wait()  # type: ignore[misc]
+        await self._backend.running.wait()
 
     async def close(self) -> None:
         """Stop the backend, which the process has only one of."""

@@ -37,7 +37,11 @@ class Reactivex(Peer):
         if self._all is None:
             self._all = Subject()
         create_task, prefix = self._create_task, pattern.removesuffix("*")
-        self._all.pipe(operators.filter(lambda event: event[0].startswith(prefix))).subscribe(
+
+        def matches(event: Any) -> Any:
+            return event[0].startswith(prefix)
+
+        self._all.pipe(operators.filter(matches)).subscribe(
             lambda event: create_task(handler(event))  # type: ignore[arg-type]
         )
 
