@@ -111,10 +111,10 @@ class Subscription:
             with anyio.move_on_after(grace):
                 await end
                 return 0
-            return self.cancel()
-        finally:
-            if not end.done():
-                self.cancel()
+        except BaseException:  # whoever closes was cancelled; the subscription ends all the same
+            self.cancel()
+            raise
+        return self.cancel()
 
     def cancel(self) -> int:
         """Drop what waits and cancel what runs; return how many events that concerned."""
