@@ -13,11 +13,13 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-@attrs.frozen
 class Problem:
     """Stands in a field for a value that could not be read, until ``problems_of`` collects it."""
 
-    reasons: tuple[str, ...]  #: each may end with `` @ `` and a path below the field
+    __slots__ = ("reasons",)
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        self.reasons = reasons  #: each may end with `` @ `` and a path below the field
 
     def at(self, path: str) -> list[str]:
         """Return the reasons as ``message @ path``."""

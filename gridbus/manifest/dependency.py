@@ -10,14 +10,14 @@ from gridbus.errors import PluginValidationError
 from gridbus.manifest._problems import attempt, listed, problems_of, shown
 from gridbus.manifest.versions import VersionRange, as_range
 
-_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_DEPENDENCY = re.compile(r"([^\s?^~=!<>*,]+)\s*(\?)?\s*([\^~=!<>*].*)?")
+_ID = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_DEPENDENCY = r"([^\s?^~=!<>*,]+)\s*(\?)?\s*([\^~=!<>*].*)?"
 MAX_ID_LENGTH = 64
 
 
 def check_id(value: str) -> str:
     """Return ``value`` if it can be a plugin's id, raise ``PluginValidationError`` if not."""
-    if not isinstance(value, str) or len(value) > MAX_ID_LENGTH or not _ID.fullmatch(value):
+    if not isinstance(value, str) or len(value) > MAX_ID_LENGTH or not re.fullmatch(_ID, value):
         raise PluginValidationError(
             f"{shown(value)} is no plugin id: write small letters, digits and single dashes, "
             f"a letter first, at most {MAX_ID_LENGTH} characters"
@@ -60,7 +60,7 @@ class Dependency:
         Raises:
             PluginValidationError: the text is none of these.
         """
-        match = _DEPENDENCY.fullmatch(text.strip()) if isinstance(text, str) else None
+        match = re.fullmatch(_DEPENDENCY, text.strip()) if isinstance(text, str) else None
         if match is None:
             problem = f"{shown(text)} is no dependency: write an id and a range, such as 'audit-log>=1.0,<2'"
             raise PluginValidationError(problem, problems=(problem,))

@@ -9,7 +9,7 @@ import attrs
 from gridbus.errors import PluginValidationError
 from gridbus.manifest._problems import attempt, listed, problems_of, shown
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_SIZE = r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)"
 _UNITS = {
     "": 1,
     "b": 1,
@@ -30,7 +30,7 @@ def parse_size(value: int | str) -> int:
     """
     if isinstance(value, int):
         return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = re.fullmatch(_SIZE, value.strip()) if isinstance(value, str) else None
     if match is None or match[2].lower() not in _UNITS:
         raise PluginValidationError(f"{shown(value)} is no size: write bytes, or text such as '10 MiB' or '500 kB'")
     return round(float(match[1]) * _UNITS[match[2].lower()])

@@ -66,7 +66,7 @@ def _kind(value: PermissionKind | str) -> PermissionKind:
         raise PluginValidationError(f"{shown(value)} is no permission: choose from {known}") from None
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class Permission:
     """One thing that a plugin may do, written ``kind`` or ``kind:target``.
 

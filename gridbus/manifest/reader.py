@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib.util
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
 
+from gridbus.codec.wording import quoted, suggestion
 from gridbus.errors import PluginLoadError, PluginValidationError
 from gridbus.manifest._problems import listed, reasons_in, shown
 from gridbus.manifest.dependency import Dependency
@@ -25,7 +24,7 @@ _RELATIONS = ("dependencies", "conflicts", "peers")
 _TABLES = ("plugin", "permissions", "limits", *_RELATIONS)
 _ELSEWHERE = {"permissions", "limits", *_RELATIONS, "verified", "featured"}  # own tables, and what a market says
 _REQUIRED = ("id", "name", "version", "entry")
-_ENTRY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_ENTRY = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
 @attrs.frozen
@@ -37,18 +36,18 @@ class Manifest:
     where: str  #: the file
 
 
-def read_manifest(path: Path | str) -> Manifest:
+def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     """Read a manifest file, or the one in a plugin's folder.
 
     Raises:
         PluginLoadError: the file cannot be read.
         PluginValidationError: it is no manifest; the message lists each problem as ``message @ key``.
     """
-    path = Path(path)
-    if path.is_dir():
-        path /= MANIFEST_NAME
+    path = os.fspath(path)  # not a Path: importing pathlib would be a tenth of what importing gridbus may cost
+    if os.path.isdir(path):
+        path = os.path.join(path, MANIFEST_NAME)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             content = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise PluginLoadError(f"cannot read the manifest {path}: {error.strerror or error}") from error
@@ -59,7 +58,7 @@ def read_manifest(path: Path | str) -> Manifest:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise PluginValidationError(f"{path}: line {line} is not UTF-8, which TOML has to be") from None
-    return parse_manifest(text, where=str(path))
+    return parse_manifest(text, where=path)
 
 
 def read_packaged_manifest(package: str) -> Manifest:
@@ -71,10 +70,12 @@ def read_packaged_manifest(package: str) -> Manifest:
         PluginLoadError: there is no such package, or it has no manifest.
         PluginValidationError: as ``read_manifest``.
     """
+    import importlib.util
+
     top, *below = package.split(".")
     spec = importlib.util.find_spec(top)  # finds a top-level package without importing it
     for location in (spec.submodule_search_locations or ()) if spec else ():
-        if (path := Path(location, *below, MANIFEST_NAME)).is_file():
+        if os.path.isfile(path := os.path.join(location, *below, MANIFEST_NAME)):
             return read_manifest(path)
     reason = f"it has no {MANIFEST_NAME}" if spec else "it is not installed"
     raise PluginLoadError(f"package {package!r} cannot be used as a plugin: {reason}")
@@ -110,7 +111,7 @@ class _Reader:
         self.refuse_unknown(plugin, {*fields, "entry"}, "plugin.")
         self.problems += [f"missing @ plugin.{key}" for key in _REQUIRED if key not in plugin]
         entry = plugin.get("entry")
-        if "entry" in plugin and not (isinstance(entry, str) and _ENTRY.fullmatch(entry)):
+        if "entry" in plugin and not (isinstance(entry, str) and re.fullmatch(_ENTRY, entry)):
             self.problems.append(f"{shown(entry)} is no entry: write 'package.module:Class' @ plugin.entry")
         metadata = self.metadata({key: value for key, value in plugin.items() if key in fields})
         if metadata is None or self.problems:
@@ -188,6 +189,5 @@ class _Reader:
     def refuse_unknown(self, table: Mapping[str, Any], known: Collection[str], path: str) -> None:
         for key in table:
             if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
-                hint = f", do you mean {near[0]!r}?" if near else f": choose from {', '.join(sorted(known))}"
-                self.problems.append(f"unknown key{hint} @ {path}{key}")
+                hint = suggestion(key, known) or f", choose from {', '.join(sorted(known))}"
+                self.problems.append(f"unknown key {quoted(key)}{hint} @ {path}{key}")

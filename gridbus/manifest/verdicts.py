@@ -12,11 +12,18 @@ from gridbus.errors import PluginValidationError
 from gridbus.events.system import HealthStatus
 
 
+def _status(value: HealthStatus | str) -> HealthStatus:
+    try:
+        return HealthStatus(value)
+    except ValueError:
+        raise PluginValidationError(f"{value!r} is no health: choose from {', '.join(HealthStatus)}") from None
+
+
 @attrs.frozen
 class PluginHealth:
     """How a plugin is, at one moment."""
 
-    status: HealthStatus = attrs.field(converter=HealthStatus)
+    status: HealthStatus = attrs.field(converter=_status)
     message: str = ""
     details: Mapping[str, Any] = attrs.field(factory=dict)  #: figures worth showing, by name
     duration_ms: float = 0.0  #: how long the check took; filled in by whoever asked

@@ -14,8 +14,9 @@ from gridbus.manifest._problems import as_text, shown
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-_PLAIN_VERSION = re.compile(r"\d+(\.\d+)*")
-_CLAUSE = re.compile(r"(===|==|~=|!=|<=|>=|<|>|\^|~)\s*(\S+)")
+MAX_LENGTH = 200  #: of a version or a range; longer ones are mistakes or attacks
+_PLAIN_VERSION = r"[0-9]+(\.[0-9]+)*"  # compiled at first use, as are all patterns here: that is not for import
+_CLAUSE = r"(===|==|~=|!=|<=|>=|<|>|\^|~)\s*(\S+)"
 HOW_TO_WRITE = "write '*', or clauses such as '>=1.0,<2', '^1.2' or '~1.2.3', all of which must hold"
 
 
@@ -24,7 +25,9 @@ def check_version(value: str) -> str:
 
     That includes semantic versions as far as wheels can carry them: ``1.0.0-beta.1`` is read as ``1.0.0b1``.
     """
-    if _PLAIN_VERSION.fullmatch(as_text(value)):
+    if len(as_text(value)) > MAX_LENGTH:
+        raise PluginValidationError(f"{shown(value)} is no version: it has more than {MAX_LENGTH} characters")
+    if re.fullmatch(_PLAIN_VERSION, value):
         return value  # the usual case costs no import of packaging
     from packaging.version import InvalidVersion, Version
 
@@ -51,7 +54,9 @@ class VersionRange:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be read."""
-        if as_text(self.text).strip() != "*":
+        if len(as_text(self.text)) > MAX_LENGTH:
+            raise PluginValidationError(f"{shown(self.text)} is no range: it has more than {MAX_LENGTH} characters")
+        if self.text.strip() != "*":
             _specifiers(self.text)
 
     def __str__(self) -> str:
@@ -86,7 +91,7 @@ def _specifiers(text: str) -> SpecifierSet:
 
     clauses: list[str] = []
     for clause in map(str.strip, text.split(",")):
-        match = _CLAUSE.fullmatch(clause)
+        match = re.fullmatch(_CLAUSE, clause)
         if match is None:
             raise PluginValidationError(f"{shown(clause)} in {shown(text)} is no version range: {HOW_TO_WRITE}")
         operator, version = match.groups()

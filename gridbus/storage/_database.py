@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3  # this module is imported by the writer's thread only: importing sqlite3 takes 6 ms
 import threading
 import time
-from pathlib import Path
 
 from gridbus.errors import StorageError
 
@@ -30,7 +29,7 @@ _ADVICE = {
 }
 
 
-def connect(path: Path, *, durable: bool, busy_timeout: float) -> sqlite3.Connection:
+def connect(path: str, *, durable: bool, busy_timeout: float) -> sqlite3.Connection:
     """Open the file, making it and its tables where they are not there.
 
     Raises:
@@ -49,7 +48,7 @@ def connect(path: Path, *, durable: bool, busy_timeout: float) -> sqlite3.Connec
     return connection
 
 
-def explain(error: Exception, path: Path) -> StorageError:
+def explain(error: Exception, path: str) -> StorageError:
     """Return an error that names the file and says what to do."""
     if isinstance(error, StorageError):
         return StorageError(str(error))
@@ -63,7 +62,7 @@ def is_busy(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
-def _create(connection: sqlite3.Connection, path: Path) -> None:
+def _create(connection: sqlite3.Connection, path: str) -> None:
     """Make the tables in an empty file; refuse one that holds something else."""
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -40,7 +39,7 @@ class Writer:
     of its own, so that a failure harms nobody else. The thread holds no reference to the storage object.
     """
 
-    def __init__(self, path: Path, *, durable: bool, busy_timeout: float) -> None:
+    def __init__(self, path: str, *, durable: bool, busy_timeout: float) -> None:
         self.path, self.durable, self.busy_timeout = path, durable, busy_timeout
         self._condition = threading.Condition()
         self._waiting: list[Job] = []

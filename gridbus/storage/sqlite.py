@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from pathlib import Path
 from types import TracebackType
 
 from gridbus.contracts import PluginStorage
@@ -26,8 +26,8 @@ class SQLiteStorage:
         busy_timeout: Seconds to wait while another process writes, before a write fails with ``StorageError``.
     """
 
-    def __init__(self, path: Path | str, *, durable: bool = False, busy_timeout: float = 5.0) -> None:
-        self._path = Path(path).absolute()
+    def __init__(self, path: str | os.PathLike[str], *, durable: bool = False, busy_timeout: float = 5.0) -> None:
+        self._path = os.path.abspath(path)
         self._writer = Writer(self._path, durable=durable, busy_timeout=busy_timeout)
 
     async def __aenter__(self) -> SQLiteStorage:
@@ -39,7 +39,7 @@ class SQLiteStorage:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"SQLiteStorage({str(self._path)!r})"
+        return f"SQLiteStorage({self._path!r})"
 
     def __del__(self) -> None:
         writer = getattr(self, "_writer", None)
