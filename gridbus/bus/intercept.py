@@ -39,7 +39,7 @@ class Draft(Generic[T]):
 class Interceptor:
     """A handle on one registered interceptor."""
 
-    __slots__ = ("_fn", "_remove", "name", "order", "owner", "timeout", "topic")
+    __slots__ = ("_fn", "_remove", "is_closed", "name", "order", "owner", "timeout", "topic")
 
     def __init__(
         self,
@@ -53,10 +53,12 @@ class Interceptor:
     ) -> None:
         self.topic, self.owner, self.timeout, self.order = topic, owner, timeout, order
         self.name = fn.name
+        self.is_closed = False
         self._fn, self._remove = fn, remove
 
     def close(self) -> None:
         """Ask it no more."""
+        self.is_closed = True
         self._remove(self)
 
     async def apply(self, draft: Draft[Any]) -> None:

@@ -58,6 +58,11 @@ class EventStream(Generic[T]):
             self.mailbox.seal()
 
     @property
+    def is_closed(self) -> bool:
+        """Tell whether it collects nothing more."""
+        return self.mailbox.sealed
+
+    @property
     def waiting(self) -> int:
         """Events that arrived and were not read."""
         return self.mailbox.depth
