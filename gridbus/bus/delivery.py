@@ -101,6 +101,7 @@ class Worker:
                 if mailbox.putters:
                     events = iter((next(batch),))
                     mailbox.settle()  # the event in hand no longer counts as waiting, which makes room for one
+                event = None
                 began = perf_counter_ns()
                 for event in events:
                     cell.event = event

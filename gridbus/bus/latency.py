@@ -27,6 +27,7 @@ class Latency:
         if not self.count:
             return None
         rank = q * self.count
+        bucket = 0
         for bucket in sorted(self.buckets):
             rank -= self.buckets[bucket]
             if rank <= 0:

@@ -16,7 +16,7 @@ from gridbus.bus.jobs import Job, every
 from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
 from gridbus.bus.switchboard import Switchboard
-from gridbus.channels.channel import Channel
+from gridbus.channels.channel import Channel, Responder
 from gridbus.errors import BusClosed
 from gridbus.events.event import Event
 from gridbus.events.topic import Topic
@@ -68,6 +68,18 @@ class Scope:
         return tuple(self._subscriptions)
 
     @property
+    def interceptors(self) -> tuple[Interceptor, ...]:
+        """The open interceptors."""
+        self._interceptors = {kept: None for kept in self._interceptors if not kept.is_closed}
+        return tuple(self._interceptors)
+
+    @property
+    def streams(self) -> tuple[EventStream[Any], ...]:
+        """The streams that collect events, or will when their block is entered."""
+        self._streams = {kept: None for kept in self._streams if not kept.is_closed}
+        return tuple(self._streams)
+
+    @property
     def jobs(self) -> tuple[Job, ...]:
         """The tasks that run."""
         return tuple(self._jobs)
@@ -94,7 +106,7 @@ class Scope:
         self._interceptors[interceptor] = None
         return interceptor
 
-    def serve(self, channel: Channel[M, R], fn: Callable[[M], object], **options: Any) -> Subscription:
+    def serve(self, channel: Channel[M, R], fn: Responder[M, R], **options: Any) -> Subscription:
         """Serve a channel; options as ``Bus.serve``."""
         self._check_open()
         server = self.bus.serve(channel, fn, owner=self.owner, **options)
@@ -152,12 +164,8 @@ class Scope:
         Each step is done whatever the others raise; what is not done after ``grace`` seconds is cancelled and counted.
         """
         self._closed = True
-        for interceptor in self._interceptors:
-            interceptor.close()
-        for stream in self._streams:
-            stream.close(drop=True)
         try:
-            cancelled = await self._end_subscriptions(grace)
+            cancelled = await self.hush(grace=grace)
         finally:
             jobs = self.jobs
             for job in jobs:
@@ -167,22 +175,37 @@ class Scope:
                     for job in jobs:
                         await job.wait()
                 errors = [error for fn in reversed(self._cleanups) if (error := await self._clean(fn, grace))]
-            self._interceptors.clear()
-            self._subscriptions.clear()
-            self._streams.clear()
             self._cleanups.clear()
         return ScopeReport(cancelled + sum(not job.is_done for job in jobs), tuple(errors))
 
-    async def _end_subscriptions(self, grace: float) -> int:
+    async def hush(self, *, grace: float = 5.0) -> int:
+        """Hear nothing more: close interceptors, streams and subscriptions, and handle what waits.
+
+        Tasks and clean-ups stay, and publishing goes on. Returns how many events were dropped and handlers cancelled
+        after ``grace`` seconds.
+        """
+        for interceptor in self._interceptors:
+            interceptor.close()
+        for stream in self._streams:
+            stream.close(drop=True)
         subscriptions = self.subscriptions
+        self._interceptors.clear()
+        self._streams.clear()
+        self._subscriptions.clear()
         ends = [0] * len(subscriptions)
 
         async def end(index: int, subscription: Subscription) -> None:
             ends[index] = await subscription.aclose(grace=grace)
+            await subscription.aclose(grace=grace)  # what was cancelled has to have ended
 
-        async with anyio.create_task_group() as group:
-            for index, subscription in enumerate(subscriptions):
-                group.start_soon(end, index, subscription)
+        try:
+            async with anyio.create_task_group() as group:
+                for index, subscription in enumerate(subscriptions):
+                    group.start_soon(end, index, subscription)
+        except BaseException:  # a task that was cancelled before its first step has closed nothing
+            for subscription in subscriptions:
+                subscription.cancel()
+            raise
         return sum(ends)
 
     async def _clean(self, fn: Callable[[], Any], grace: float) -> Exception | None:
@@ -191,9 +214,9 @@ class Scope:
                 result = fn()
                 if inspect.isawaitable(result):
                     await result
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plugin's exit must not keep the rest from being closed
             logger.exception("a clean-up of %r failed", self.owner)
-            return error
+            return error if isinstance(error, Exception) else RuntimeError(f"it called exit: {error}")
         return None
 
     def _forget_job(self, job: Job) -> None:

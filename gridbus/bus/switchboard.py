@@ -14,7 +14,7 @@ from gridbus.bus.options import Options
 from gridbus.bus.replies import answering_streams, is_stream_function, open_replies
 from gridbus.bus.subscribing import Subscriber
 from gridbus.bus.subscription import Subscription
-from gridbus.channels.channel import Channel
+from gridbus.channels.channel import Channel, Responder
 from gridbus.channels.hub import Hub
 from gridbus.clock import Clock
 
@@ -31,9 +31,7 @@ class Switchboard(Subscriber):
         self._servers: dict[Subscription, None] = {}
         self._asker = Asker(self._hub, clock)
 
-    def serve(
-        self, channel: Channel[M, R], fn: Callable[[M], object], *, owner: str = "app", **options: Any
-    ) -> Subscription:
+    def serve(self, channel: Channel[M, R], fn: Responder[M, R], *, owner: str = "app", **options: Any) -> Subscription:
         """Answer what is asked and told on a channel.
 
         Args:

@@ -1,6 +1,6 @@
 """Typed conversations between plugins."""
 
-from gridbus.channels.channel import Channel
+from gridbus.channels.channel import Channel, Responder
 from gridbus.channels.hub import Hub, ServedChannel
 
-__all__ = ["Channel", "Hub", "ServedChannel"]
+__all__ = ["Channel", "Hub", "Responder", "ServedChannel"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from gridbus.errors import ChannelTypeError
 from gridbus.events.topic import check_topic
 
 M = TypeVar("M")
 R = TypeVar("R")
+
+#: What serves a channel: a plain or async function, or an async generator, which serves a stream.
+Responder: TypeAlias = Callable[[M], R | Awaitable[R] | AsyncIterator[R]]
 
 
 class Channel(Generic[M, R]):
