@@ -67,8 +67,8 @@ class Mailbox:
 
     __slots__ = (
         "activity", "batch", "block_timeout", "capacity", "cells", "dropped", "evicted", "gated", "items", "key",
-        "name", "overflow", "owner", "putters", "receipts", "replaced", "reporter", "room", "sealed", "single", "sleepers",
-        "slots", "slow", "stalled", "topic", "where",
+        "name", "overflow", "owner", "putters", "receipts", "replaced", "reporter", "room", "sealed", "single",
+        "sleepers", "slots", "slow", "stalled", "topic", "where",
     )  # fmt: skip
 
     def __init__(

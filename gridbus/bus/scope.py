@@ -164,6 +164,7 @@ class Scope:
         Each step is done whatever the others raise; what is not done after ``grace`` seconds is cancelled and counted.
         """
         self._closed = True
+        errors: list[Exception] = []
         try:
             cancelled = await self.hush(grace=grace)
         finally:
