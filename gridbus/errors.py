@@ -190,6 +190,14 @@ class GridClosed(GridError):
     """The grid takes no changes: it was not opened yet, or it is closed."""
 
 
+class ChangeRefused(GridError):
+    """The grid did not make a change that a plugin asked for; ``type_name`` is the error that the grid raised."""
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(f"{type_name}: {message}")
+        self.type_name = type_name
+
+
 class RowsRejected(ExceptionGroup[Exception], GridError):
     """Some of many changes were not made; the others were.
 
@@ -248,6 +256,10 @@ class PluginValidationError(PluginError):
 
 class PluginDependencyError(PluginError):
     """A dependency is missing, cyclic, or of a version that does not fit; the message names the path."""
+
+
+class PluginIncompatibleError(PluginConflictError, PluginDependencyError):
+    """Two plugins cannot live together by the word of one of them; the message names the path to it."""
 
 
 class PluginLoadError(PluginError):
