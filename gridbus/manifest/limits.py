@@ -97,4 +97,6 @@ class ResourceUsage:
     events_published: int = 0
     events_per_second: float = 0.0  #: published, over the last seconds
     handler_seconds: float = 0.0  #: time spent in its handlers, waiting included
+    p50_us: float | None = None  #: half of the calls of its handlers took less than this many microseconds
+    p99_us: float | None = None
     storage_bytes: int = 0
