@@ -32,7 +32,7 @@ def check_version(value: str) -> str:
     from packaging.version import InvalidVersion, Version
 
     try:
-        Version(value)
+        Version(value if value == value.strip() else "")  # it would take spaces around
     except InvalidVersion:
         raise PluginValidationError(f"{shown(value)} is no version: write 1.2.0 or another form of PEP 440") from None
     return value

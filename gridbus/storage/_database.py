@@ -16,8 +16,8 @@ CREATE TABLE owner (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTE
 CREATE TABLE entry (owner INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, UNIQUE (owner, key));
 """
 _ADVICE = {
-    sqlite3.SQLITE_BUSY: "another process writes to it and does not let go: end that one, or give each its own file",
-    sqlite3.SQLITE_LOCKED: "another process writes to it and does not let go: end that one, or give each its own file",
+    sqlite3.SQLITE_BUSY: "another process keeps it locked: end that one, or give each its own file",
+    sqlite3.SQLITE_LOCKED: "another process keeps it locked: end that one, or give each its own file",
     sqlite3.SQLITE_READONLY: "it cannot be written: check the permissions of the file and of its folder",
     sqlite3.SQLITE_PERM: "it cannot be written: check the permissions of the file and of its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that its folder exists and may be written",

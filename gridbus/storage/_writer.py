@@ -104,16 +104,21 @@ class Writer:
     # --- called in the thread ------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        batch: list[Job] = []
         try:
             while batch := self._next_batch():
-                self._run(batch)
+                self._execute(batch)
                 _answer(batch)
-                del batch  # else the last values would be kept alive until the next call
+                batch.clear()  # else the last values would be kept alive until the next call
         finally:
-            self._disconnect()
             with self._condition:
                 self._closing = self._ended = True
+                unanswered, self._waiting = batch + self._waiting, []
                 closers, self._closers = self._closers, []
+            for job in unanswered:  # there are some only if something unforeseen ends the thread
+                job.error = StorageError(f"storage {self.path} is closed: its thread ended")
+            _answer(unanswered)
+            self._disconnect()
             for loop, done in closers:
                 _call(loop, _settle, done, None, None)
 
@@ -125,7 +130,7 @@ class Writer:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             return batch
 
-    def _run(self, batch: list[Job]) -> None:
+    def _execute(self, batch: list[Job]) -> None:
         """Run calls together, or one by one where SQLite fails on them together."""
         from gridbus.storage._database import connect, explain, is_busy
 
@@ -139,7 +144,7 @@ class Writer:
             self._disconnect()  # whatever state it is in; the next call opens the file anew
             if opened and len(batch) > 1 and not is_busy(error):
                 for job in batch:
-                    self._run([job])
+                    self._execute([job])
                 return
             for job in batch:
                 job.error = explain(error, self.path)

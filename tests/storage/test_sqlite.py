@@ -161,13 +161,28 @@ async def test_a_file_that_another_process_keeps_locked_is_an_error_after_a_whil
         await storage.set("key", 1)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageError, match="another process writes to it and does not let go"):
+        with pytest.raises(StorageError, match="another process keeps it locked"):
             await storage.set("key", 2)
         assert await storage.get("key") == 1
         other.execute("ROLLBACK")
         other.close()
         await storage.set("key", 3)
         assert await storage.get("key") == 3
+
+
+async def test_opening_waits_no_longer_than_writing(path: Path) -> None:
+    """A file that lost its write-ahead log gets it back at opening, unless another process is reading."""
+    async with SQLiteStorage(path) as store:
+        await store.namespace("greeter", quota=QUOTA).set("key", 1)
+    make_database(path, "PRAGMA journal_mode = DELETE")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM entry").fetchall()
+    async with SQLiteStorage(path, busy_timeout=0.02) as store:
+        with pytest.raises(StorageError, match="another process keeps it locked"):
+            await store.usage("greeter")
+        other.close()
+        assert await pragma(store, "journal_mode") == "wal"
 
 
 async def test_a_file_that_may_not_be_written_is_an_error(store: SQLiteStorage) -> None:

@@ -191,6 +191,30 @@ async def test_a_large_queue_is_worked_off_in_several_batches(store: SQLiteStora
     assert await storage.get("key") == 599
 
 
+async def test_no_caller_is_left_waiting_if_the_thread_ends(
+    store: SQLiteStorage, storage: PluginStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends it, those who wait are told, and so is everybody after them."""
+
+    def leave(connection: sqlite3.Connection) -> None:
+        raise SystemExit
+
+    ends: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda end: ends.append(end.exc_type))
+    thread = store._writer._thread
+    assert thread is not None
+    async with Hold(store):
+        calls = [asyncio.ensure_future(store._writer.run(leave)), asyncio.ensure_future(storage.set("key", 1))]
+        await begin(*calls)
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [str(outcome).rpartition("storage.db ")[2] for outcome in outcomes] == ["is closed: its thread ended"] * 2
+    with pytest.raises(StorageError, match="is closed"):
+        await storage.get("key")
+    await store.aclose()
+    await asyncio.to_thread(thread.join, 5)
+    assert ends == [SystemExit]
+
+
 def test_one_store_serves_one_loop_after_another(tmp_path: Path) -> None:
     """Calls are answered on the loop that they came from, and a loop that is gone harms nobody."""
     store = SQLiteStorage(tmp_path / "storage.db")
