@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
 
 from gridbus.bus.cell import Cell, circle, current_cell
-from gridbus.bus.mailbox import Mailbox, Putter
+from gridbus.bus.mailbox import Mailbox
 from gridbus.channels.channel import Channel
-from gridbus.channels.hub import Hub
-from gridbus.clock import Clock
 from gridbus.errors import AskTimeout, ChannelError, ChannelTypeError, ReentrancyError, RemoteError, ServerGone
 from gridbus.events.event import Event, Origin, Trace
 from gridbus.events.topic import Topic
@@ -20,22 +19,15 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 
-class Request:
-    """A message on its way to a server, and the place of its reply."""
+class Request(msgspec.Struct, eq=False):
+    """A message on its way to a server, and the place of its reply; a C struct, since there is one for each ask."""
 
-    __slots__ = ("channel", "future", "message", "origin", "trace")
-
-    seq = 0  # requests are no events: they take no number of the bus
-
-    def __init__(
-        self,
-        channel: Channel[Any, Any],
-        message: object,
-        origin: Origin,
-        trace: Trace | None,
-        future: asyncio.Future[Any] | None,
-    ) -> None:
-        self.channel, self.message, self.origin, self.trace, self.future = channel, message, origin, trace, future
+    channel: Channel[Any, Any]
+    message: Any
+    origin: Origin
+    trace: Trace | None
+    future: Any = None  #: the asker's asyncio.Future; None for what is told
+    seq: ClassVar[int] = 0  #: requests are no events: they take no number of the bus
 
     def trace_effects(self) -> Trace | None:
         """Return the trace of what the server publishes: whoever asked is the cause."""
@@ -54,6 +46,10 @@ class Request:
         """Hand over an error instead of a reply."""
         if self.future is not None and not self.future.done():
             self.future.set_exception(error)
+
+    def expire(self, timeout: float) -> None:
+        """Tell the asker that its time is over."""
+        self.fail(AskTimeout(f"{self.channel.name} was not answered within {timeout:g} s"))
 
 
 class RequestMailbox(Mailbox):
@@ -81,7 +77,7 @@ def answering(channel: Channel[M, R], fn: Callable[[M], Awaitable[R]]) -> Callab
     async def answer(request: Request) -> None:
         if request.future is not None and request.future.done():
             return  # timed out or cancelled while it waited in line
-        reply = await fn(request.message)  # type: ignore[arg-type]
+        reply = await fn(request.message)
         if request.future is not None:
             channel.check_reply(reply)
             request.reply(reply)
@@ -97,68 +93,6 @@ def remote_error(request: Request, server: str, error: BaseException) -> Channel
     return RemoteError(request.channel.name, server, type(error).__qualname__, str(error), text)
 
 
-class Asker:
-    """Sends requests to the servers that a hub knows, and waits for their replies."""
-
-    __slots__ = ("_clock", "_hub", "_loop")
-
-    def __init__(self, hub: Hub[Server], clock: Clock) -> None:
-        self._hub, self._clock = hub, clock
-
-    async def ask(
-        self,
-        channel: Channel[M, R],
-        message: M,
-        origin: Origin,
-        trace: Trace | None,
-        *,
-        to: str | None,
-        timeout: float | None,
-    ) -> R:
-        """Return the reply; see ``Bus.ask``."""
-        channel.check_message(message)
-        server = self._hub.find(channel, to)
-        if server.is_stream:
-            raise ChannelError(f"{server.owner!r} streams on {channel.name}: use ask_stream")
-        mailbox = server.mailbox
-        cell = refuse_circles(mailbox, f"asking {channel.name}")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        request = Request(channel, message, origin, trace, future)
-        putter = mailbox.offer(request)
-        timer = None
-        if timeout is not None:
-
-            def expire() -> None:
-                request.fail(AskTimeout(f"{server.owner!r} did not reply on {channel.name} within {timeout:g} s"))
-
-            timer = self._clock.call_later(timeout, expire)
-        if cell is not None:
-            cell.waiting_for = (mailbox,)
-        try:
-            return await future  # also while the request waits for room: it is in line behind the full mailbox
-        except BaseException:
-            if future.done() and not future.cancelled():
-                future.exception()  # seen: an error that came as this task was cancelled is not an unhandled one
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if cell is not None:
-                cell.waiting_for = ()
-            if putter is not None:
-                putter.withdraw()
-
-    def tell(
-        self, channel: Channel[M, Any], message: M, origin: Origin, trace: Trace | None, *, to: str | None
-    ) -> Putter | None:
-        """Hand a message to the server; return what has to be waited for if its mailbox is full."""
-        channel.check_message(message)
-        server = self._hub.find(channel, to)
-        if server.is_stream:
-            raise ChannelError(f"{server.owner!r} streams on {channel.name}: use ask_stream")
-        return server.mailbox.offer(Request(channel, message, origin, trace, None))
-
-
 def refuse_circles(mailbox: Mailbox, what: str) -> Cell | None:
     """Return the current cell, if there is one.
 
@@ -170,3 +104,8 @@ def refuse_circles(mailbox: Mailbox, what: str) -> Cell | None:
     if path is not None:
         raise ReentrancyError(what, path)
     return cell
+
+
+def wants_stream(server: Server) -> ChannelError:
+    """Return the error for asking a server that streams."""
+    return ChannelError(f"{server.owner!r} streams on {server.channel.name}: use ask_stream")

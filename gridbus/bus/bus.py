@@ -90,6 +90,7 @@ class Bus(Switchboard):
             raise BusClosed(f"a bus opens once, and this one is {self._state.value}: make a new one")
         await self._tasks.open(f"gridbus {self._id}")
         self._state = BusState.OPEN
+        self._is_open = True
         return self
 
     async def __aexit__(
@@ -110,6 +111,7 @@ class Bus(Switchboard):
         if self._state not in (BusState.OPEN, BusState.CLOSING):
             return 0
         self._state = BusState.CLOSING
+        self._is_open = False
         self._cache.clear()
         left = 0
         try:
@@ -125,6 +127,7 @@ class Bus(Switchboard):
             for job in tuple(self._jobs):
                 job.cancel()
             self._watchdog.close()
+            self._deadlines.close()
         return left
 
     async def drain(self, *, timeout: float | None = None) -> None:

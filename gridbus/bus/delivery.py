@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gridbus.bus.cell import Cell, enter_cell
 from gridbus.bus.latency import Latency
-from gridbus.bus.mailbox import Mailbox
+from gridbus.bus.mailbox import NOTHING, Mailbox
 from gridbus.bus.watchdog import Watchdog
 from gridbus.errors import HandlerError, HandlerTimeout
 
@@ -45,6 +45,7 @@ class Worker:
 
     __slots__ = (
         "_failures",
+        "_loop",
         "_watchdog",
         "cell",
         "failed",
@@ -69,6 +70,7 @@ class Worker:
     async def run(self) -> None:
         """Handle events until the mailbox is sealed and empty, or this task is cancelled."""
         enter_cell(self.cell)
+        self._loop = asyncio.get_running_loop()
         if self.timeout is not None:
             self._watchdog.watch(self.cell, self.timeout)
         try:
@@ -80,21 +82,22 @@ class Worker:
             self.cell.event = None
 
     async def _run(self) -> None:
-        mailbox, cell = self.mailbox, self.cell
-        concurrent = mailbox.single
+        mailbox, cell, latency = self.mailbox, self.cell, self.latency
+        timeout, watchdog = self.timeout, self._watchdog
+        is_single = mailbox.single
         stride = 1
         turned = perf_counter_ns()
         while True:
-            batch = mailbox.take()
-            if batch is None:
+            if not mailbox.items:
                 if mailbox.sealed:
                     return
                 await self.sleep()
-                turned = perf_counter_ns()
                 continue
-            while left := length_hint(batch):
-                if self.timeout is not None and not self._watchdog.is_armed:
-                    self._watchdog.arm()
+            batch = mailbox.take()
+            left = length_hint(batch)
+            while left:
+                if timeout is not None and not watchdog.is_armed:
+                    watchdog.arm()
                 mailbox.evicted = 0
                 handler = self.handler
                 events: Iterator[Any] = islice(batch, stride)
@@ -110,24 +113,30 @@ class Worker:
                     except BaseException as error:
                         self.fail(event, error)
                 ended = perf_counter_ns()
-                self.note(left - length_hint(batch) - mailbox.evicted, ended - began)
-                special = mailbox.receipts or mailbox.putters
-                if special:
+                before, left = left, length_hint(batch)
+                calls = before - left - mailbox.evicted
+                if calls:
+                    self.handled += calls
+                    latency.add((ended - began) // calls, calls)
+                if cell.timed_out:  # the handler was cancelled and ended as if nothing had happened
+                    self.take_back_cancel()
+                if mailbox.receipts or mailbox.putters:
                     self.settle(event)
-                if special or concurrent:
                     stride = 1
-                else:
+                elif not is_single:
                     stride = min(stride * _STRIDE_NS // (ended - began + 1) + 1, _LONGEST_STRIDE)
                 cell.event = event = None
                 if ended - turned > _TURN_NS:
-                    await asyncio.sleep(0)
-                    turned = perf_counter_ns()
+                    if left or mailbox.items:
+                        await asyncio.sleep(0)
+                    turned = ended
+            batch = events = mailbox.batch = NOTHING  # an iterator at its end still holds the list of handled events
 
     async def sleep(self) -> None:
         """Return when the mailbox has something, or is sealed."""
         mailbox = self.mailbox
-        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         mailbox.rest()
+        sleeper: asyncio.Future[None] = self._loop.create_future()
         mailbox.sleepers.append(sleeper)
         mailbox.activity.leave()
         try:
@@ -137,14 +146,6 @@ class Worker:
                 mailbox.sleepers.remove(sleeper)
                 mailbox.activity.busy += 1
             raise
-
-    def note(self, calls: int, ns: int) -> None:
-        """Count ``calls`` that took ``ns`` nanoseconds together."""
-        self.handled += calls
-        if calls:
-            self.latency.add(ns // calls, calls)
-        if self.cell.timed_out:  # the handler was cancelled and ended as if nothing had happened
-            self.take_back_cancel()
 
     def settle(self, event: Any) -> None:
         """Tell who waits for this event that it is done, and let in publishers that wait for room."""

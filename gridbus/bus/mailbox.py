@@ -14,7 +14,7 @@ from gridbus.bus.options import Options, Overflow, default_key
 from gridbus.bus.receipt import Receipt
 from gridbus.errors import EventDropped
 
-_NOTHING: Iterator[Any] = iter(())
+NOTHING: Iterator[Any] = iter(())
 
 
 class MailboxReporter(Protocol):
@@ -84,7 +84,7 @@ class Mailbox:
         )  #: taken one at a time
         self.gated = self.single or self.where is not None
         self.items: list[Any] = []  #: waiting and not taken
-        self.batch = _NOTHING  #: taken and not handled
+        self.batch = NOTHING  #: taken and not handled
         self.room = 0 if self.gated else self.capacity
         self.sleepers: list[asyncio.Future[None]] = []
         self.putters: deque[Putter] = deque()
@@ -130,6 +130,15 @@ class Mailbox:
         except Exception:  # it is reported when the event is offered
             return False
 
+    def put(self, event: Any) -> Putter | None:
+        """Take an event, by the short cut if it is open; return what its publisher has to wait for."""
+        if len(self.items) >= self.room:
+            return self.offer(event)
+        self.items.append(event)
+        if self.sleepers:
+            self.wake()
+        return None
+
     def offer(self, event: Any) -> Putter | None:
         """Take an event that the short cut could not; return what its publisher has to wait for."""
         return self.admit(event) if self.wants(event) else None
@@ -159,24 +168,25 @@ class Mailbox:
 
     def wake(self) -> None:
         """Wake one worker that sleeps."""
-        sleeper = self.sleepers.pop()
-        if not sleeper.done():
-            self.activity.busy += 1
-            sleeper.set_result(None)
+        while self.sleepers:
+            sleeper = self.sleepers.pop()
+            if not sleeper.done():
+                self.activity.busy += 1
+                sleeper.set_result(None)
+                break
 
-    def take(self) -> Iterator[Any] | None:
-        """Return the next events to handle, None where there are none."""
+    def take(self) -> Iterator[Any]:
+        """Return the next events to handle; there must be some."""
         items = self.items
-        if not items:
-            return None
-        if self.single:
+        if not self.single:
+            taken = self.batch = iter(items)
+            self.items = []
+            if not self.gated:
+                self.room = 0 if self.putters else self.capacity - len(items)
+        else:
             taken = iter((items.pop(0),))
             if self.key is not None:
                 self.slots = {key: index - 1 for key, index in self.slots.items() if index}
-        else:
-            taken = self.batch = iter(items)
-            self.items = []
-            self.room = 0 if self.gated or self.putters else self.capacity - len(items)
         if self.slow and self.depth <= self.capacity // 2:
             self.slow = self.stalled = False
         if self.putters:
@@ -184,11 +194,11 @@ class Mailbox:
         return taken
 
     def rest(self) -> None:
-        """Note that the worker goes to sleep: all is handled, the short cut is open again."""
-        self.batch = _NOTHING
-        if not self.sealed:
-            self.room = 0 if self.gated else self.capacity
-        self.slow = self.stalled = False
+        """Note that all is handled: the short cut is open again."""
+        if not self.gated:
+            self.room = self.capacity
+        if self.slow:
+            self.slow = self.stalled = False
 
     def settle(self) -> None:
         """Let in the publishers that there is room for now, first come first served."""

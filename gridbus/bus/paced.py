@@ -85,7 +85,7 @@ class PacedWorker(Worker):
         mailbox = self.mailbox
         events: list[Any] = []
         while mailbox.items and (limit is None or len(events) < limit):
-            events.extend(mailbox.take() or ())
+            events.extend(mailbox.take())
         if self.cell.event is None and events:
             self.cell.event = events[-1]
         return events
@@ -101,7 +101,7 @@ class PacedWorker(Worker):
         if mailbox.sealed:
             return False
         held, self.cell.event = self.cell.event, None  # the watchdog times the handler, not the waiting
-        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sleeper: asyncio.Future[None] = self._loop.create_future()
         mailbox.sleepers.append(sleeper)
 
         def give_up() -> None:
@@ -133,7 +133,10 @@ class PacedWorker(Worker):
             await self.handler(events if as_list else newest)
         except BaseException as error:
             self.fail(newest, error)
-        self.note(1, perf_counter_ns() - began)
+        self.handled += 1
+        self.latency.add(perf_counter_ns() - began)
+        if self.cell.timed_out:
+            self.take_back_cancel()
         for event in events if as_list else (newest,):
             self.settle(event)
         self.cell.event = None

@@ -8,7 +8,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
 
 from gridbus.bus.ask import Request, Server, remote_error
 from gridbus.bus.jobs import Job
@@ -23,23 +22,12 @@ R = TypeVar("R")
 _AHEAD = 16  # replies that a server may be ahead of the reader
 
 
-class StreamRequest(Request):
+class StreamRequest(Request, eq=False):
     """A request that is answered by many replies."""
 
-    __slots__ = ("error", "is_complete", "replies")
-
-    def __init__(
-        self,
-        channel: Channel[Any, Any],
-        message: object,
-        origin: Origin,
-        trace: Trace | None,
-        replies: MemoryObjectSendStream[Any],
-    ) -> None:
-        super().__init__(channel, message, origin, trace, None)
-        self.replies = replies
-        self.error: Exception | None = None
-        self.is_complete = False
+    replies: Any = None  #: where the server sends them
+    error: Exception | None = None
+    is_complete: bool = False
 
     def fail(self, error: Exception) -> None:
         """End the stream with an error."""
@@ -98,7 +86,7 @@ async def open_replies(
     if not server.is_stream:
         raise ChannelError(f"{server.owner!r} replies once on {channel.name}: use ask")
     send, receive = anyio.create_memory_object_stream[R](_AHEAD)
-    request = StreamRequest(channel, message, origin, trace, send)
+    request = StreamRequest(channel, message, origin, trace, replies=send)
 
     async def read() -> AsyncGenerator[R, None]:
         while True:
@@ -116,7 +104,7 @@ async def open_replies(
             raise ServerGone(f"{server.owner!r} stopped serving {channel.name} in the middle of a stream")
 
     with receive, send:
-        putter = server.mailbox.offer(request)
+        putter = server.mailbox.put(request)
         try:
             async with aclosing(read()) as replies:
                 yield replies

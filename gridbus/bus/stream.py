@@ -90,9 +90,8 @@ class EventStream(Generic[T]):
                     if mailbox.putters:
                         mailbox.settle()
                     return event
-                batch = mailbox.take()
-                if batch is not None:
-                    self._batch = batch
+                if mailbox.items:
+                    self._batch = mailbox.take()
                 elif mailbox.sealed:
                     raise StopAsyncIteration
                 else:
@@ -127,6 +126,8 @@ class Tap:
     def offer(self, event: Event[Any]) -> None:
         """Show the event."""
         self._see(event)
+
+    put = offer
 
     def refuses(self, event: Event[Any]) -> bool:
         """Take everything."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from gridbus.bus.ask import Asker, RequestMailbox, Server, answering
+from gridbus.bus.ask import Request, RequestMailbox, Server, answering, refuse_circles, wants_stream
+from gridbus.bus.cell import get_cell
 from gridbus.bus.classify import classify_timed, name_of
+from gridbus.bus.deadlines import Deadlines
 from gridbus.bus.jobs import Job
 from gridbus.bus.middleware import Middleware
 from gridbus.bus.options import Options
@@ -29,7 +32,7 @@ class Switchboard(Subscriber):
         super().__init__(bus_id, clock, hop_limit, middleware)
         self._hub: Hub[Server] = Hub()
         self._servers: dict[Subscription, None] = {}
-        self._asker = Asker(self._hub, clock)
+        self._deadlines = Deadlines(clock)
 
     def serve(self, channel: Channel[M, R], fn: Responder[M, R], *, owner: str = "app", **options: Any) -> Subscription:
         """Answer what is asked and told on a channel.
@@ -97,8 +100,37 @@ class Switchboard(Subscriber):
             ReentrancyError: the server waits, itself or by others, for whoever asks here.
             BusClosed, HopLimitExceeded: as ``publish``.
         """
-        self._check_open()
-        return await self._asker.ask(channel, message, self._origin_of(source), self._trace(), to=to, timeout=timeout)
+        if not self._is_open:
+            self._check_open()
+        channel.check_message(message)
+        server = self._hub.find(channel, to)
+        if server.is_stream:
+            raise wants_stream(server)
+        mailbox = server.mailbox
+        cell = trace = None
+        if get_cell() is not None:
+            cell, trace = refuse_circles(mailbox, f"asking {channel.name}"), self._trace()
+        origin = self._origin if source is None else self._origin_of(source)
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        request = Request(channel, message, origin, trace, future)
+        putter = mailbox.put(request)
+        if timeout is not None:
+            self._deadlines.add(request, timeout)
+        if cell is not None:
+            cell.waiting_for = (mailbox,)
+        try:
+            return await future  # also while the request waits for room: it is in line behind the full mailbox
+        except BaseException:
+            if future.done() and not future.cancelled():
+                future.exception()  # seen: an error that came as this task was cancelled is not an unhandled one
+            raise
+        finally:
+            if timeout is not None:
+                self._deadlines.remove(request, timeout)
+            if cell is not None:
+                cell.waiting_for = ()
+            if putter is not None:
+                putter.withdraw()
 
     async def tell(
         self, channel: Channel[M, Any], message: M, *, to: str | None = None, source: str | None = None
@@ -112,7 +144,11 @@ class Switchboard(Subscriber):
             MailboxFull: the server would wait for itself.
         """
         self._check_open()
-        putter = self._asker.tell(channel, message, self._origin_of(source), self._trace(), to=to)
+        channel.check_message(message)
+        server = self._hub.find(channel, to)
+        if server.is_stream:
+            raise wants_stream(server)
+        putter = server.mailbox.put(Request(channel, message, self._origin_of(source), self._trace()))
         if putter is not None:
             await self._wait_for_room([putter])
 

@@ -25,6 +25,9 @@ class Hub(Generic[S]):
 
     def __init__(self) -> None:
         self._servers: dict[str, dict[str, tuple[Channel[Any, Any], S]]] = {}
+        self._only: dict[
+            str, tuple[Channel[Any, Any], S]
+        ] = {}  #: channels with one server
 
     def add(self, channel: Channel[Any, Any], owner: str, server: S) -> None:
         """Register a server.
@@ -40,6 +43,7 @@ class Hub(Generic[S]):
             if served != channel:
                 raise ChannelTypeError(f"{owner!r} would serve {channel}, but {other!r} serves {served}")
         self._servers.setdefault(channel.name, servers)[owner] = (channel, server)
+        self._note_only(channel.name)
 
     def remove(self, channel: Channel[Any, Any], owner: str, server: S) -> None:
         """Forget a server; does nothing where it was replaced or forgotten already."""
@@ -48,6 +52,7 @@ class Hub(Generic[S]):
             del servers[owner]
             if not servers:
                 del self._servers[channel.name]
+            self._note_only(channel.name)
 
     def find(self, channel: Channel[Any, Any], to: str | None) -> S:
         """Return the server that a message goes to.
@@ -57,6 +62,8 @@ class Hub(Generic[S]):
             AmbiguousServer: ``to`` is None and several serve it.
             ChannelTypeError: it is served with other types.
         """
+        if to is None and (only := self._only.get(channel.name)) is not None and only[0] is channel:
+            return only[1]
         servers = self._servers.get(channel.name)
         if not servers:
             raise NoServer(f"nobody serves {channel.name}; {self._hint()}")
@@ -78,6 +85,12 @@ class Hub(Generic[S]):
             ServedChannel(next(iter(servers.values()))[0], tuple(sorted(servers)))
             for _, servers in sorted(self._servers.items())
         )
+
+    def _note_only(self, name: str) -> None:
+        self._only.pop(name, None)
+        servers = self._servers.get(name, {})
+        if len(servers) == 1:
+            self._only[name] = next(iter(servers.values()))
 
     def _hint(self) -> str:
         names = sorted(self._servers)
