@@ -34,9 +34,14 @@ def classify(fn: Callable[..., Any], *, arguments: int = 1) -> Classified:
     if inspect.isasyncgenfunction(bare) or inspect.isgeneratorfunction(bare):
         raise SubscriptionError(f"handler {name} is a generator: it would never run; remove its yield")
     _check_arguments(fn, name, arguments)
-    if inspect.iscoroutinefunction(bare):
+    if is_async(bare):
         return Classified(fn, True, name)
     return Classified(_awaiting(fn), False, name)
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Tell whether calling ``fn`` makes a coroutine, so that it can be interrupted."""
+    return inspect.iscoroutinefunction(_unwrapped(fn))
 
 
 def classify_timed(fn: Callable[..., Any], timeout: float | None) -> Classified:
