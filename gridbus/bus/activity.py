@@ -17,7 +17,7 @@ class Activity:
     def leave(self) -> None:
         """One worker has nothing more to do."""
         self.busy -= 1
-        if not self.busy and self._waiters:
+        if self._waiters and not self.busy:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 if not waiter.done():

@@ -37,11 +37,6 @@ class Request(msgspec.Struct, eq=False):
         """Return an envelope for reports about this request; its ``seq`` of 0 says that it was never published."""
         return Event(Topic(self.channel.name), self.message, 0, at_ns, self.origin, self.trace)
 
-    def reply(self, value: object) -> None:
-        """Hand over the reply, unless nobody waits for it any more."""
-        if self.future is not None and not self.future.done():
-            self.future.set_result(value)
-
     def fail(self, error: Exception) -> None:
         """Hand over an error instead of a reply."""
         if self.future is not None and not self.future.done():
@@ -75,12 +70,15 @@ def answering(channel: Channel[M, R], fn: Callable[[M], Awaitable[R]]) -> Callab
     """Return the handler that a server's worker runs for each request."""
 
     async def answer(request: Request) -> None:
-        if request.future is not None and request.future.done():
-            return  # timed out or cancelled while it waited in line
-        reply = await fn(request.message)
-        if request.future is not None:
-            channel.check_reply(reply)
-            request.reply(reply)
+        future = request.future
+        if future is None:
+            await fn(request.message)
+        elif not future.done():  # it timed out or was cancelled while it waited in line
+            reply = await fn(request.message)
+            if not isinstance(reply, channel.reply_check):
+                raise channel.wrong_reply(reply)
+            if not future.done():
+                future.set_result(reply)
 
     return answer
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from gridbus.bus.activity import Activity
 from gridbus.errors import HopLimitExceeded
 from gridbus.events.event import Trace
 
-if TYPE_CHECKING:
-    from gridbus.bus.mailbox import Mailbox
+
+class Emptied(Protocol):
+    """A mailbox, as far as a cell knows it."""
+
+    name: str
+    activity: Activity
+    cells: list[Cell]
 
 
 class Cell:
@@ -23,11 +29,11 @@ class Cell:
 
     __slots__ = ("event", "mailbox", "task", "timed_out", "trace", "traced", "waiting_for", "watched")
 
-    def __init__(self, mailbox: Mailbox | None = None) -> None:
+    def __init__(self, mailbox: Emptied | None = None) -> None:
         self.event: Any = None  #: Event or Request in hand; None between batches
         self.mailbox = mailbox  #: the mailbox that this worker empties; None for a job
         self.task: asyncio.Task[Any] | None = None
-        self.waiting_for: tuple[Mailbox, ...] = ()  #: while the handler waits for room, for a reply or for handlers
+        self.waiting_for: tuple[Emptied, ...] = ()  #: while the handler waits for room, for a reply or for handlers
         self.traced: Any = None  #: the event that ``trace`` was made for
         self.trace: Trace | None = None
         self.timed_out = 0  #: how often the watchdog cancelled the handler of ``event``
@@ -69,7 +75,7 @@ def enter_cell(cell: Cell) -> None:
     _CELL.set(cell)
 
 
-def circle(start: Cell | None, target: Mailbox) -> list[str] | None:
+def circle(start: Cell | None, target: Emptied) -> list[str] | None:
     """Return the path around the circle that waiting for ``target`` from ``start`` would close, if it would.
 
     A mailbox is stuck behind ``start`` when each of its workers is: it is ``start`` itself, or waits for a mailbox
@@ -81,7 +87,7 @@ def circle(start: Cell | None, target: Mailbox) -> list[str] | None:
     return None if path is None else [start.mailbox.name, *path]
 
 
-def _stuck(mailbox: Mailbox, start: Cell, known: dict[int, list[str] | None]) -> list[str] | None:
+def _stuck(mailbox: Emptied, start: Cell, known: dict[int, list[str] | None]) -> list[str] | None:
     if id(mailbox) in known:
         return known[id(mailbox)]
     if not mailbox.cells:

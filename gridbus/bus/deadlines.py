@@ -15,11 +15,11 @@ class Expiring(Protocol):
 
 
 class Deadlines:
-    """Expires what is not removed in time.
+    """Expires what is not taken out in time.
 
     Requests of one length expire in the order they came, so a dict per length is a queue that anything can leave in
     one step. A timer per request would cost as much as handing the request over: it is set for the oldest only, and
-    may fire once in vain after the last was removed.
+    may fire once in vain after the last was taken out.
     """
 
     __slots__ = ("_clock", "_timers", "_waiting")
@@ -29,19 +29,14 @@ class Deadlines:
         self._waiting: dict[float, dict[Expiring, float]] = {}
         self._timers: dict[float, Timer] = {}
 
-    def add(self, item: Expiring, timeout: float) -> None:
-        """Expire ``item`` in ``timeout`` seconds."""
+    def add(self, item: Expiring, timeout: float) -> dict[Expiring, float]:
+        """Expire ``item`` in ``timeout`` seconds, unless it is popped from the dict returned."""
         waiting = self._waiting.get(timeout)
         if waiting is None:
             waiting = self._waiting[timeout] = {}
             self._timers[timeout] = self._clock.call_later(timeout, lambda: self._expire(timeout))
         waiting[item] = self._clock.monotonic() + timeout
-
-    def remove(self, item: Expiring, timeout: float) -> None:
-        """Forget ``item``; does nothing where it has expired."""
-        waiting = self._waiting.get(timeout)
-        if waiting is not None:
-            waiting.pop(item, None)
+        return waiting
 
     def close(self) -> None:
         """Expire nothing more."""

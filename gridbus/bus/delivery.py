@@ -91,16 +91,21 @@ class Worker:
             if not mailbox.items:
                 if mailbox.sealed:
                     return
-                await self.sleep()
+                sleeper = self.doze()
+                try:
+                    await sleeper
+                except BaseException:
+                    self.rouse(sleeper)
+                    raise
                 continue
+            left = 1 if is_single else len(mailbox.items)
             batch = mailbox.take()
-            left = length_hint(batch)
             while left:
                 if timeout is not None and not watchdog.is_armed:
                     watchdog.arm()
                 mailbox.evicted = 0
                 handler = self.handler
-                events: Iterator[Any] = islice(batch, stride)
+                events: Iterator[Any] = batch if left <= stride else islice(batch, stride)
                 if mailbox.putters:
                     events = iter((next(batch),))
                     mailbox.settle()  # the event in hand no longer counts as waiting, which makes room for one
@@ -123,7 +128,9 @@ class Worker:
                 if mailbox.receipts or mailbox.putters:
                     self.settle(event)
                     stride = 1
-                elif not is_single:
+                elif ended - began > _STRIDE_NS:
+                    stride = 1
+                elif calls >= stride:
                     stride = min(stride * _STRIDE_NS // (ended - began + 1) + 1, _LONGEST_STRIDE)
                 cell.event = event = None
                 if ended - turned > _TURN_NS:
@@ -132,20 +139,20 @@ class Worker:
                     turned = ended
             batch = events = mailbox.batch = NOTHING  # an iterator at its end still holds the list of handled events
 
-    async def sleep(self) -> None:
-        """Return when the mailbox has something, or is sealed."""
+    def doze(self) -> asyncio.Future[None]:
+        """Go to sleep: return what to await until the mailbox has something, or is sealed."""
         mailbox = self.mailbox
-        mailbox.rest()
+        mailbox.reopen()
         sleeper: asyncio.Future[None] = self._loop.create_future()
         mailbox.sleepers.append(sleeper)
         mailbox.activity.leave()
-        try:
-            await sleeper
-        except BaseException:
-            if sleeper in mailbox.sleepers:  # nobody woke it, so nobody counted it as awake
-                mailbox.sleepers.remove(sleeper)
-                mailbox.activity.busy += 1
-            raise
+        return sleeper
+
+    def rouse(self, sleeper: asyncio.Future[None]) -> None:
+        """Get up because of a cancellation: awake as after being woken."""
+        if sleeper in self.mailbox.sleepers:  # nobody woke it, so nobody counted it as awake
+            self.mailbox.sleepers.remove(sleeper)
+            self.mailbox.activity.busy += 1
 
     def settle(self, event: Any) -> None:
         """Tell who waits for this event that it is done, and let in publishers that wait for room."""

@@ -168,12 +168,12 @@ class Mailbox:
 
     def wake(self) -> None:
         """Wake one worker that sleeps."""
-        while self.sleepers:
-            sleeper = self.sleepers.pop()
-            if not sleeper.done():
-                self.activity.busy += 1
-                sleeper.set_result(None)
-                break
+        sleeper = self.sleepers.pop()
+        if not sleeper.done():
+            self.activity.busy += 1
+            sleeper.set_result(None)
+        elif self.sleepers:  # that one was cancelled
+            self.wake()
 
     def take(self) -> Iterator[Any]:
         """Return the next events to handle; there must be some."""
@@ -193,8 +193,8 @@ class Mailbox:
             self.settle()
         return taken
 
-    def rest(self) -> None:
-        """Note that all is handled: the short cut is open again."""
+    def reopen(self) -> None:
+        """Note that all is handled: the short cut is open again, and an episode of overflow is over."""
         if not self.gated:
             self.room = self.capacity
         if self.slow:

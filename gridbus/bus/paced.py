@@ -40,7 +40,12 @@ class PacedWorker(Worker):
             if not mailbox.items:
                 if mailbox.sealed:
                     return
-                await self.sleep()
+                sleeper = self.doze()
+                try:
+                    await sleeper
+                except BaseException:
+                    self.rouse(sleeper)
+                    raise
                 continue
             match self._pace:
                 case Debounce(quiet, longest):

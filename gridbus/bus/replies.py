@@ -50,7 +50,8 @@ def answering_streams(
             try:
                 async with aclosing(fn(request.message)) as replies:
                     async for reply in replies:
-                        request.channel.check_reply(reply)
+                        if not isinstance(reply, request.channel.reply_check):
+                            raise request.channel.wrong_reply(reply)
                         await request.replies.send(reply)
                 request.is_complete = True
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -81,7 +82,8 @@ async def open_replies(
     timeout: float | None,
 ) -> AsyncIterator[AsyncIterator[R]]:
     """Ask a stream server; see ``Bus.ask_stream``."""
-    channel.check_message(message)
+    if not isinstance(message, channel.message_check):
+        raise channel.wrong_message(message)
     server = hub.find(channel, to)
     if not server.is_stream:
         raise ChannelError(f"{server.owner!r} replies once on {channel.name}: use ask")

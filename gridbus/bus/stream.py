@@ -102,7 +102,7 @@ class EventStream(Generic[T]):
     async def _arrival(self) -> None:
         mailbox = self.mailbox
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        mailbox.rest()
+        mailbox.reopen()
         mailbox.sleepers.append(sleeper)
         try:
             await sleeper

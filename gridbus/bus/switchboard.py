@@ -102,7 +102,8 @@ class Switchboard(Subscriber):
         """
         if not self._is_open:
             self._check_open()
-        channel.check_message(message)
+        if not isinstance(message, channel.message_check):
+            raise channel.wrong_message(message)
         server = self._hub.find(channel, to)
         if server.is_stream:
             raise wants_stream(server)
@@ -114,8 +115,7 @@ class Switchboard(Subscriber):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         request = Request(channel, message, origin, trace, future)
         putter = mailbox.put(request)
-        if timeout is not None:
-            self._deadlines.add(request, timeout)
+        waiting = None if timeout is None else self._deadlines.add(request, timeout)
         if cell is not None:
             cell.waiting_for = (mailbox,)
         try:
@@ -125,8 +125,8 @@ class Switchboard(Subscriber):
                 future.exception()  # seen: an error that came as this task was cancelled is not an unhandled one
             raise
         finally:
-            if timeout is not None:
-                self._deadlines.remove(request, timeout)
+            if waiting is not None:
+                waiting.pop(request, None)
             if cell is not None:
                 cell.waiting_for = ()
             if putter is not None:
@@ -144,7 +144,8 @@ class Switchboard(Subscriber):
             MailboxFull: the server would wait for itself.
         """
         self._check_open()
-        channel.check_message(message)
+        if not isinstance(message, channel.message_check):
+            raise channel.wrong_message(message)
         server = self._hub.find(channel, to)
         if server.is_stream:
             raise wants_stream(server)

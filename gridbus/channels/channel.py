@@ -23,7 +23,7 @@ class Channel(Generic[M, R]):
     their outermost type: ``list[int]`` is checked to be a list.
     """
 
-    __slots__ = ("_message_check", "_reply_check", "message_type", "name", "reply_type")
+    __slots__ = ("message_check", "message_type", "name", "reply_check", "reply_type")
 
     def __init__(self, name: str, message_type: type[M], reply_type: type[R]) -> None:
         """Check the name.
@@ -33,8 +33,8 @@ class Channel(Generic[M, R]):
         """
         self.name = str(check_topic(name))
         self.message_type, self.reply_type = message_type, reply_type
-        self._message_check = runtime_type(message_type)
-        self._reply_check = runtime_type(reply_type)
+        self.message_check = runtime_type(message_type)  #: what isinstance can check of a message
+        self.reply_check = runtime_type(reply_type)
 
     def __repr__(self) -> str:
         """Show name and types."""
@@ -50,25 +50,14 @@ class Channel(Generic[M, R]):
         """Hash by name."""
         return hash(self.name)
 
-    def check_message(self, message: object) -> None:
-        """Refuse a message of another type.
+    def wrong_message(self, message: object) -> ChannelTypeError:
+        """Return the error for a message of another type."""
+        return ChannelTypeError(f"{self.name} takes {shown(self.message_type)}, not {type(message).__qualname__}")
 
-        Raises:
-            ChannelTypeError: it is not a ``message_type``.
-        """
-        if not isinstance(message, self._message_check):
-            raise ChannelTypeError(f"{self.name} takes {shown(self.message_type)}, not {type(message).__qualname__}")
-
-    def check_reply(self, reply: object) -> None:
-        """Refuse a reply of another type.
-
-        Raises:
-            ChannelTypeError: it is not a ``reply_type``.
-        """
-        if not isinstance(reply, self._reply_check):
-            raise ChannelTypeError(
-                f"the server of {self.name} replied with {type(reply).__qualname__}, not {shown(self.reply_type)}"
-            )
+    def wrong_reply(self, reply: object) -> ChannelTypeError:
+        """Return the error for a reply of another type."""
+        wanted = shown(self.reply_type)
+        return ChannelTypeError(f"the server of {self.name} replied with {type(reply).__qualname__}, not {wanted}")
 
 
 def runtime_type(annotation: Any) -> type[Any] | tuple[type[Any], ...]:
