@@ -47,6 +47,7 @@ class GridCore:
         self._view = View(self._store, self._schema)
         self._selection: dict[str, None] = {}
         self._state = GridState.NEW
+        self._is_open = False  #: the same, where every update asks for it
 
     @property
     def name(self) -> str:
@@ -69,7 +70,7 @@ class GridCore:
         return self._schema.columns
 
     def _check_open(self) -> None:
-        if self._state is not GridState.OPEN:
+        if not self._is_open:
             hint = "open it with async with" if self._state is GridState.NEW else "make another"
             raise GridClosed(f"grid {self._name!r} is {self._state.value}: {hint}")
 

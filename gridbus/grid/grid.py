@@ -13,13 +13,14 @@ from gridbus.errors import GridClosed
 from gridbus.events.grid import GRID_DESTROY, GRID_READY, Column, GridDestroyed, GridReady
 from gridbus.grid.core import GridState
 from gridbus.grid.loading import LoadOperations
+from gridbus.grid.plugins import PluginOperations
 from gridbus.grid.serving import ServingOperations
 
 M = TypeVar("M")
 R = TypeVar("R")
 
 
-class Grid(ServingOperations, LoadOperations):
+class Grid(ServingOperations, LoadOperations, PluginOperations):
     """Rows and columns on a bus: ``async with Grid(bus, rows=[...]) as grid``.
 
     Each change publishes its fact, with old and new values; the order of changes is the order of their events. All
@@ -78,7 +79,7 @@ class Grid(ServingOperations, LoadOperations):
             raise GridClosed(f"grid {self._name!r} opens once, and is {self._state.value}: make another")
         rows, self._first_rows = self._first_rows, None
         self._serve()
-        self._state = GridState.OPEN
+        self._state, self._is_open = GridState.OPEN, True
         try:
             await self._bus.publish(GRID_READY, GridReady(self._name, len(self), self.columns))
             if rows:
@@ -91,7 +92,7 @@ class Grid(ServingOperations, LoadOperations):
         """Take no more changes, publish ``grid:destroy``, and leave the channels; what it holds can still be read."""
         if self._state is not GridState.OPEN:
             return
-        self._state = GridState.CLOSED
+        self._state, self._is_open = GridState.CLOSED, False
         await self._announce(GRID_DESTROY, GridDestroyed(self._name, len(self)))
         await self._scope.aclose()
 

@@ -10,7 +10,7 @@ from gridbus.errors import ColumnError, DuplicateRow, GridError, ValueRejected
 from gridbus.events.grid import Column, ColumnType
 from gridbus.grid.offload import Between
 from gridbus.grid.schema import Schema
-from gridbus.grid.store import IdCounter
+from gridbus.grid.store import IdCounter, store
 from gridbus.grid.values import Cells, cell_text, described, fit, infer_type
 
 RawRow: TypeAlias = Mapping[str, Any] | Sequence[Any]
@@ -44,21 +44,32 @@ class Loader:
         self.skipped = 0
         self.problems: list[str] = []
 
-    def read(self, rows: Iterable[RawRow], between: Between) -> None:
+    def read(self, rows: Iterable[RawRow], ids: Iterable[str] | None, between: Between) -> None:
         """Read all rows; ``between`` is called every few milliseconds.
+
+        Args:
+            rows: the rows.
+            ids: the id of each, where the source has them as text; otherwise they are read from the id column, or
+                numbers.
+            between: see ``Between``.
 
         Raises:
             ColumnError, ValueRejected, DuplicateRow: a row does not fit, and bad rows are not to be skipped.
+            GridError: there are fewer ids than rows.
         """
         if not self._is_known:
             rows = self._read_columns(rows, between)
         if self._id_column is not None:
             self._id_position = self.schema.position(self._id_column)
+        given = None if ids is None else iter(ids)
         for chunk in _chunks(rows):
             between()
+            some = None if given is None else list(islice(given, len(chunk)))
+            if some is not None and len(some) < len(chunk):
+                raise GridError(f"{self._where(self._seen + len(some))} has no id: there are fewer ids than rows")
             columns = self._fitting(chunk)
-            if columns is None or not self._add(columns, len(chunk)):
-                self._read_singly(chunk)
+            if columns is None or not self._add(columns, some, len(chunk)):
+                self._read_singly(chunk, some)
             self._seen += len(chunk)
 
     def give_back(self) -> None:
@@ -102,26 +113,30 @@ class Loader:
         except ValueError:
             return None
 
-    def _add(self, columns: list[Sequence[Any]], count: int) -> bool:
+    def _add(self, columns: list[Sequence[Any]], ids: list[str] | None, count: int) -> bool:
         """Add rows, or none of them if ids are missing or taken."""
-        ids: list[str]
-        if self._id_position is None:
+        if ids is None and self._id_position is None:
             ids = list(map(str, self._claim(count)))
         else:
-            cells = columns[self._id_position]
-            ids = list(map(cell_text, cells))
-            if None in cells or "" in ids or len(set(ids)) < count or not self.rows.keys().isdisjoint(ids):
+            if ids is None:
+                cells = columns[self._id_position or 0]
+                if None in cells:
+                    return False
+                ids = list(map(cell_text, cells))
+            if set(map(type, ids)) != {str} or "" in ids:
                 return False
-        self.rows.update(zip(ids, zip(*columns, ids, strict=True), strict=True))
+            if len(set(ids)) < count or not self.rows.keys().isdisjoint(ids):
+                return False
+        store(self.rows, list(zip(*columns, ids, strict=True)))
         return True
 
-    def _read_singly(self, chunk: list[RawRow]) -> None:
+    def _read_singly(self, chunk: list[RawRow], ids: list[str] | None) -> None:
         """Read rows of which at least one does not fit."""
         for index, row in enumerate(chunk):
             where = self._where(self._seen + index)
             try:
                 cells = self._cells(row, where)
-                row_id = self._id(cells, where)
+                row_id = self._id(cells, where, None if ids is None else ids[index])
             except (GridError, ValueError) as error:
                 if not self._skip_bad:
                     raise
@@ -144,16 +159,19 @@ class Loader:
             raise ValueRejected(f"{where}: {len(row)} cells for {len(names)} columns")
         return self.schema.cells(dict(zip(names, row, strict=True)), where)
 
-    def _id(self, cells: tuple[Any, ...], where: str) -> str:
-        if self._id_position is None:
+    def _id(self, cells: tuple[Any, ...], where: str, given: str | None) -> str:
+        if given is None and self._id_position is None:
             return str(self._claim(1).start)
-        cell = cells[self._id_position]
-        row_id = "" if cell is None else cell_text(cell)
-        if not row_id:
-            raise ValueRejected(f"{where}, column {self._id_column!r}: it is the row's id and must not be empty")
+        row_id = given
+        if given is None:
+            cell = cells[self._id_position or 0]
+            row_id = "" if cell is None else cell_text(cell)
+        place = where if self._id_column is None else f"{where}, column {self._id_column!r}"
+        if not isinstance(row_id, str) or not row_id:
+            raise ValueRejected(f"{place}: a row's id must not be empty")
         if row_id in self.rows:
             taken = DuplicateRow(row_id)
-            taken.args = (f"{where}, column {self._id_column!r}: an earlier row has the id {row_id!r}",)
+            taken.args = (f"{place}: an earlier row has the id {row_id!r}",)
             raise taken
         return row_id
 

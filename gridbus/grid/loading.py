@@ -25,6 +25,7 @@ class LoadOperations(GridCore):
         columns: Sequence[Column] | None,
         rows: Iterable[RawRow],
         *,
+        ids: Iterable[str] | None = None,
         source: str = "rows",
         replace: bool = False,
         skip_bad: bool = False,
@@ -39,6 +40,7 @@ class LoadOperations(GridCore):
         Args:
             columns: the columns; by default the grid's, or where it has none those found in the rows.
             rows: mappings by column name, or sequences of cells in column order.
+            ids: the id of each row; by default the text of the id column's cell, or a number.
             source: where the rows come from, as the fact tells it.
             replace: take the place of the rows there are.
             skip_bad: leave out rows that do not fit and count them in the fact, instead of raising.
@@ -71,15 +73,17 @@ class LoadOperations(GridCore):
                 loader.schema.position(self._id_column)
             self._use_schema(loader.schema)
             before = self._store.replace(loader.rows)
+            if ids is not None and self._id_column is None:
+                self._store.counter.pass_over(loader.rows)
             deselected, self._selection = tuple(self._selection), {}
             is_loaded = True
             return attrs.evolve(payload, grid=self._name, rows=len(loader.rows), columns=loader.schema.columns)
 
         try:
             if isinstance(rows, Sized) and len(rows) <= _FEW:
-                loader.read(rows, undisturbed)
+                loader.read(rows, ids, undisturbed)
             else:
-                await in_thread(lambda between: loader.read(rows, between))
+                await in_thread(lambda between: loader.read(rows, ids, between))
             draft = DataLoaded(
                 grid=self._name,
                 rows=len(loader.rows),

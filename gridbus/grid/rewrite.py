@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from gridbus.grid.offload import BIG, Between, in_thread
-from gridbus.grid.store import RowStore
+from gridbus.grid.store import RowStore, store
 from gridbus.grid.values import Cells
 
 Recut: TypeAlias = Callable[[Cells], Cells]
@@ -49,13 +49,13 @@ class Rewrite:
 
     def take(self, recut: Recut | None = None) -> dict[str, Cells]:
         """Return all rows as they are now, recut; with another ``recut`` they are all made now."""
-        store = self._store
-        if recut is not None or self._rows is None or store.rows is not self._source:
+        current = self._store.rows
+        if recut is not None or self._rows is None or current is not self._source:
             chosen = recut or self.recut
-            return {row_id: chosen(row) for row_id, row in store.rows.items()}
+            return {row_id: chosen(row) for row_id, row in current.items()}
         rows, self._rows = self._rows, None
         for row_id, is_new in self._journal.items():
-            row = store.rows.get(row_id)
+            row = current.get(row_id)
             if row is None or is_new:
                 rows.pop(row_id, None)
             if row is not None:
@@ -91,5 +91,5 @@ def _recut_all(rows: list[Cells], recut: Recut, between: Between) -> dict[str, C
     left = iter(rows)
     while part := list(islice(left, _STEP)):
         between()
-        made.update((row[-1], recut(row)) for row in part)
+        store(made, list(map(recut, part)))
     return made

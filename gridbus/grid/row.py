@@ -6,21 +6,22 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from gridbus.grid.schema import Schema
 from gridbus.grid.values import Cells
 from gridbus.query import Value
 
 
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False, eq=False):
     """A row as it was at one moment; it does not change when the grid does.
 
-    ``row["name"]`` is a cell, ``row.id`` the id, ``dict(row)`` all cells by column.
+    ``row["name"]`` is a cell, ``row.id`` the id, ``dict(row)`` all cells by column. Each change returns one, so it is
+    a C struct; nothing in it leads back to it, so the collector need not track it.
     """
 
-    __slots__ = ("_cells", "_schema")
-
-    def __init__(self, schema: Schema, cells: Cells) -> None:
-        self._schema, self._cells = schema, cells
+    _schema: Schema
+    _cells: Cells
 
     @property
     def id(self) -> str:

@@ -99,26 +99,25 @@ class Schema:
             ColumnError: there is no such column.
             ValueRejected: a value does not fit its column.
         """
-        _check_mapping(changes)
+        if type(changes) is not dict:
+            _check_mapping(changes)
         old: dict[str, Value] = {}
         new: dict[str, Value] = {}
         index, exact = self.index, self.exact
-        cells: list[Any] | None = None
+        cells = list(row)
         for name, value in changes.items():
-            position = index.get(name)
-            if position is None:
+            if name not in index:
                 raise self.unknown(name)
-            if type(value) is not exact[position] or value != value:
+            position = index[name]
+            kind = exact[position]
+            if type(value) is not kind or value != value:
                 value = fit_cell(self.columns[position], value, f"row {row[-1]!r}")
-            before = row[position]
-            if value == before and not _is_other_zone(value, before):
-                continue
-            if cells is None:
-                cells = list(row)
-            cells[position] = value
-            old[name] = before
-            new[name] = value
-        return (row if cells is None else tuple(cells)), old, new
+            before = cells[position]
+            if value != before or (kind is datetime and _is_other_zone(value, before)):
+                cells[position] = value
+                old[name] = before
+                new[name] = value
+        return (tuple(cells) if new else row), old, new
 
     def values(self, row: Cells) -> dict[str, Value]:
         """Return the cells of a row by column name."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from gridbus.grid.values import Cells
 
@@ -32,11 +35,21 @@ class IdCounter:
             if self._next == claimed.stop:
                 self._next = claimed.start
 
-    def pass_over(self, row_id: str) -> None:
-        """Note an id that somebody else chose, so that it is not handed out."""
-        if len(row_id) <= 15 and row_id.isascii() and row_id.isdecimal():
-            with self._lock:
-                self._next = max(self._next, int(row_id) + 1)
+    def pass_over(self, ids: Iterable[str]) -> None:
+        """Note ids that somebody else chose, so that they are not handed out."""
+        numbers = [int(row_id) for row_id in ids if len(row_id) <= 15 and row_id.isascii() and row_id.isdecimal()]
+        with self._lock:
+            self._next = max([self._next - 1, *numbers]) + 1
+
+
+def store(rows: dict[str, Cells], made: list[Cells]) -> None:
+    """Add many new rows to a dictionary.
+
+    Tuples of plain values leave the garbage collector's care when it first sees them, and a dictionary that never held
+    anything in its care stays out of it as well: then no collection has to walk through a million rows.
+    """
+    gc.collect(0)  # sees the new tuples, and whatever else is as young
+    rows.update(zip(map(itemgetter(-1), made), made, strict=True))
 
 
 class RowStore:
@@ -45,22 +58,31 @@ class RowStore:
     Rows are tuples that are never changed, so a shallow copy is a snapshot that other threads may read.
     """
 
-    __slots__ = ("counter", "journals", "order", "rows", "version")
+    __slots__ = ("counter", "journals", "order", "rows", "version", "watched")
 
     def __init__(self) -> None:
         self.rows: dict[str, Cells] = {}
         self.counter = IdCounter()
         self.version = 0  #: grows with each change
         self.order = 0  #: grows with each change after which a view may show other rows, or in another order
+        self.watched: frozenset[str] = frozenset()  #: columns whose cells decide which rows a view shows, and where
         self.journals: list[dict[str, bool]] = []  #: by id, True for new rows; of those who copy rows meanwhile
 
-    def put(self, row_id: str, cells: Cells, *, reorders: bool) -> None:
-        """Store a row."""
+    def add(self, row_id: str, cells: Cells) -> None:
+        """Store a new row."""
         if self.journals:
-            self._note(row_id, is_new=row_id not in self.rows)
+            self._note(row_id, is_new=True)
         self.rows[row_id] = cells
         self.version += 1
-        if reorders:
+        self.order += 1
+
+    def change(self, row_id: str, cells: Cells, changed: Mapping[str, object]) -> None:
+        """Store a row of which the cells in these columns are others."""
+        if self.journals:
+            self._note(row_id, is_new=False)
+        self.rows[row_id] = cells
+        self.version += 1
+        if self.watched and not self.watched.isdisjoint(changed):
             self.order += 1
 
     def remove(self, row_id: str) -> Cells:
