@@ -15,7 +15,7 @@ from benchmarks.workloads import WORKLOADS, Workload
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; 1 where gridbus itself failed."""
-    options = _parser().parse_args(arguments)
+    options = parse(arguments)
     outcome = run_options(options)
     if options.json:
         print(json.dumps([row.as_json() for row in outcome.rows], indent=1))
@@ -24,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         show(*bus_tables(outcome))
     return 1 if any(label.startswith("gridbus") for label in outcome.failed) else 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options of a command line."""
+    return _parser().parse_args(arguments)
 
 
 def run_options(options: argparse.Namespace) -> Outcome:
