@@ -70,6 +70,7 @@ class Publish:
     handlers: int = 1  #: of each topic
     topics: int = 1  #: published to in turn
     patterns: int = 0  #: instead of exact subscriptions; only the middle one matches
+    capacity: int | None = None  #: of mailboxes; the peer's default where None
     variant: str = ""
     divisor: int = 1
 
@@ -81,6 +82,7 @@ class Publish:
     async def measure(self, peer: Peer, events: int, *, collect: bool) -> list[Sample]:
         """Run one round: ``events`` deliveries, at least one publish to each topic."""
         publishes = max(events // self.handlers // self.topics, 1) * self.topics
+        peer.capacity = self.capacity
         async with asyncio.timeout(_PATIENCE_S), peer.opened():
             gate = Gate(self.patterns or self.handlers * self.topics, peer.arguments)
             names = self._subscribe(peer, gate)

@@ -42,7 +42,8 @@ class Gridbus(Peer):
 
     def subscribe(self, topic: str, handler: Handler) -> None:
         """Subscribe to a topic."""
-        self._bus.on(self._topic(topic), handler)
+        options = {} if self.capacity is None else {"capacity": self.capacity}
+        self._bus.on(self._topic(topic), handler, **options)
 
     def subscribe_pattern(self, pattern: str, handler: Handler) -> None:
         """Subscribe to a pattern."""

@@ -32,6 +32,8 @@ class Peer:
     compared: ClassVar[bool] = False  #: also runs the variants that its figures are compared with
     note: ClassVar[str] = ""  #: what a reader of the table has to know
 
+    capacity: int | None = None  #: of mailboxes, where the workload asks for other than the default
+
     @classmethod
     def missing(cls) -> str | None:
         """Return the first package that is not installed."""
