@@ -1,0 +1,73 @@
+"""Gathers objects, whose keys may differ, into columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gridbus.tables.columns import Columns
+from gridbus.tables.json_values import read_values
+from gridbus.tables.names import Ids, column_names
+from gridbus.tables.reading import Reading
+from gridbus.tables.runs import written
+
+
+class Objects:
+    """A column per key, in the order in which keys are first seen; a row without a key is empty there."""
+
+    def __init__(self, reading: Reading, id_column: str | None) -> None:
+        self.columns = Columns()
+        self.ids = None if id_column is None else Ids(reading, id_column)
+        self._reading = reading
+        self._keys: dict[str, None] = {}  # in order
+        self._nested: set[str] = set()  # keys that were seen to hold lists or objects
+
+    def add(self, objects: Sequence[Mapping[str, Any]], line_of: Callable[[int], int]) -> None:
+        """Add rows; ``line_of`` tells where one of them begins."""
+        shapes = dict.fromkeys(map(tuple, objects))
+        for shape in shapes:
+            self._add_keys(shape, line_of)
+        if self.ids is not None:
+            key = self.ids.column
+            kept = self.ids.take([written(values.get(key)) for values in objects], line_of)
+            if kept is not None:
+                objects, lines = [objects[index] for index in kept], [line_of(index) for index in kept]
+                line_of = lines.__getitem__
+        if not objects:
+            return
+        cells: Sequence[Sequence[Any]]
+        if list(shapes) == [tuple(self._keys)]:
+            cells = list(zip(*(values.values() for values in objects), strict=True))
+        else:
+            cells = [[values.get(key) for values in objects] for key in self._keys]
+        self._note_nested(cells, line_of)
+        self.columns.add_rows(len(objects), cells, read_values)
+        self._reading.rows += len(objects)
+
+    def finish(self) -> None:
+        """Check that there was a column for ids.
+
+        Raises:
+            FileFormatError: there was none.
+        """
+        if self.ids is not None and self._keys:
+            self.ids.position(list(self._keys))
+
+    def _add_keys(self, keys: Sequence[str], line_of: Callable[[int], int]) -> None:
+        for key in keys:
+            if key in self._keys:
+                continue
+            self._keys[key] = None
+            name = key
+            if not key.strip():
+                name = column_names([*(column.name for column in self.columns.columns), ""], self._reading, line_of(0))[
+                    -1
+                ]
+            self.columns.add_column(name)
+
+    def _note_nested(self, cells: Sequence[Sequence[Any]], line_of: Callable[[int], int]) -> None:
+        for key, values in zip(self._keys, cells, strict=True):
+            if key not in self._nested and not {dict, list}.isdisjoint(map(type, values)):
+                self._nested.add(key)
+                line = line_of(next(index for index, value in enumerate(values) if isinstance(value, dict | list)))
+                self._reading.note(line, f"{key!r} holds lists or objects; the column has them as JSON text")
