@@ -27,6 +27,8 @@ R = TypeVar("R")
 
 logger = logging.getLogger("gridbus.bus")
 
+_PATIENCE = 1.0  # seconds that a cancelled handler is given to end
+
 
 @attrs.frozen
 class ScopeReport:
@@ -197,7 +199,7 @@ class Scope:
 
         async def end(index: int, subscription: Subscription) -> None:
             ends[index] = await subscription.aclose(grace=grace)
-            await subscription.aclose(grace=grace)  # what was cancelled has to have ended
+            await subscription.aclose(grace=max(grace, _PATIENCE))  # what was cancelled has to have ended
 
         try:
             async with anyio.create_task_group() as group:
