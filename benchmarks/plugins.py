@@ -95,7 +95,8 @@ async def _publish(bus: Any) -> None:
 
 def make_plugin(plugin_id: str) -> Any:
     """Return an instance of a new plugin class with ten handlers, each of another topic."""
-    from gridbus.plugins import Plugin, PluginMetadata, on
+    from gridbus.manifest import PluginMetadata
+    from gridbus.plugins import Plugin, on
 
     def handler(number: int) -> Any:
         async def handle(self: object, event: Any) -> None:

@@ -29,7 +29,7 @@ async def _round(updates: int, as_plugins: bool) -> tuple[float, float]:
     from gridbus.bus import Bus
     from gridbus.grid import Grid
 
-    gate = Gate(3)
+    gate = Gate(3, arguments=2 if as_plugins else 1)  # methods have self as their first
     rows = [{"name": f"row {number}", "delay": 0, "price": 1.5} for number in range(_ROWS)]
     listening = _plugins if as_plugins else _subscriptions
     async with Bus() as bus, listening(bus, [one.handler for one in gate.counters]), Grid(bus, rows=rows) as grid:
@@ -71,15 +71,11 @@ async def _plugins(bus: Any, handlers: list[Handler]) -> AsyncIterator[None]:
         yield
 
 
-def _listener(plugin_id: str, handler: Handler) -> Any:
+def _listener(plugin_id: str, method: Handler) -> Any:
     """Return a plugin with one handler, which is the given one."""
     from gridbus.events.grid import ROW_UPDATE
-    from gridbus.plugins import Plugin, PluginMetadata, on
+    from gridbus.manifest import PluginMetadata
+    from gridbus.plugins import Plugin, on
 
-    class Listener(Plugin[None]):
-        """Hears updates."""
-
-        metadata = PluginMetadata(id=plugin_id, name=plugin_id, version="1.0.0", permissions=["subscribe:row:*"])
-        heard = staticmethod(on(ROW_UPDATE)(handler))
-
-    return Listener()
+    metadata = PluginMetadata(id=plugin_id, name=plugin_id, version="1.0.0", permissions=["subscribe:row:*"])
+    return type("Listener", (Plugin,), {"metadata": metadata, "heard": on(ROW_UPDATE)(method)})()
