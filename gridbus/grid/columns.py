@@ -64,6 +64,8 @@ class ColumnOperations(GridCore):
                 if payload is draft and self._schema is before:
                     rows = rewrite.take()
                 else:
+                    if index is None and payload.index == place:
+                        payload = attrs.evolve(payload, index=len(self._schema.columns))  # others came before it
                     schema = self._with_added(payload.column, payload.index)
                     rows = rewrite.take(placing(payload.index, fit_cell(payload.column, default, "default")))
                 replaced = self._replace(schema, rows)

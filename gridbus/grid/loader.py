@@ -83,9 +83,9 @@ class Loader:
         kinds: dict[str, set[type]] = {}
         for chunk in _chunks(rows):
             between()
-            for row in chunk:
+            for index, row in enumerate(chunk):
                 if not isinstance(row, Mapping):
-                    where = self._where(len(everything))
+                    where = self._where(len(everything) + index)
                     raise ColumnError(f"{where}: without columns a row is a mapping, not {described(row)}")
             for name in dict.fromkeys(chain.from_iterable(chunk)):
                 kinds.setdefault(name, set()).update({type(row.get(name)) for row in chunk})  # type: ignore[union-attr]

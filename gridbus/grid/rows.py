@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gridbus.errors import (
+    ColumnError,
     DuplicateRow,
     GridError,
     InterceptorError,
@@ -282,12 +283,18 @@ class RowOperations(ColumnOperations):
         if isinstance(values, Mapping):
             kinds = {name: infer_type([type(value)], name) for name, value in values.items()}
             for name, kind in kinds.items():
-                if name not in self._schema.index:  # the first rows may come several at a time
-                    await self.add_column(Column(name, kind))
+                if name not in self._schema.index:
+                    try:
+                        await self.add_column(Column(name, kind))
+                    except ColumnError:  # another first row may have come at the same time, with the same column
+                        if name not in self._schema.index:
+                            raise
 
     async def _reject(
         self, change: Change, row_id: str | None, values: object, error: Exception, source: str | None
     ) -> None:
+        if not self._is_open:
+            return  # grid:destroy is the last word; whoever asked gets the error
         reason, by = refusal(error)
         await self._announce(ROW_REJECT, RowRejected(change, row_id, plain(values), reason, by), source)
 
