@@ -94,9 +94,7 @@ class HealthReport:
     checked_at: datetime | None  #: when, in UTC; None before the first check
 
 
-PLUGIN_LIST: Channel[ListPlugins, tuple[PluginInfo, ...]] = Channel(
-    "manager:list", ListPlugins, tuple[PluginInfo, ...]
-)
+PLUGIN_LIST: Channel[ListPlugins, tuple[PluginInfo, ...]] = Channel("manager:list", ListPlugins, tuple[PluginInfo, ...])
 """Asked for the plugins that are registered, in the order in which they were."""
 
 PLUGIN_HEALTH: Channel[CheckHealth, dict[str, PluginHealth]] = Channel(

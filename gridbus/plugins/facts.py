@@ -1,0 +1,38 @@
+"""Facts about plugins, made known on the bus whatever the bus makes of them."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TypeVar
+
+from gridbus.bus import Bus
+from gridbus.errors import BusError
+from gridbus.events import Topic
+from gridbus.events.system import PLUGIN_FAILED, PluginFailed
+
+T = TypeVar("T")
+
+logger = logging.getLogger("gridbus.plugins")
+
+
+class Facts:
+    """Publishes what has happened already, so that nothing that goes wrong in telling it can undo it."""
+
+    __slots__ = ("_bus",)
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def tell(self, topic: Topic[T], payload: T) -> None:
+        """Publish a fact; one that the bus refuses is logged instead."""
+        try:
+            await self._bus.publish(topic, payload, source="manager")
+        except BusError as error:
+            logger.warning("%s could not be published (%s): %r", topic, error, payload)
+
+    async def failed(self, plugin_id: str, stage: str, error: BaseException) -> None:
+        """Publish and log that a stage of a plugin's life failed."""
+        text = "".join(traceback.format_exception(error))
+        logger.error("plugin %r failed to %s\n%s", plugin_id, stage, text)
+        await self.tell(PLUGIN_FAILED, PluginFailed(plugin_id, stage, type(error).__qualname__, str(error), text))

@@ -1,0 +1,39 @@
+"""Errors of plugins: how they are told, and kept without keeping the plugin alive."""
+
+from __future__ import annotations
+
+import traceback
+
+
+def described(error: BaseException) -> str:
+    """Return type, message and place of an error, as in ``ValueError: no such file (greeter.py:12)``."""
+    place = place_of(error)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{text} ({place})" if place else text
+
+
+def place_of(error: BaseException) -> str | None:
+    """Return ``file:line`` of where an error was raised, or of the text that is no Python; None where unknown."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+
+
+def strip(error: BaseException) -> BaseException:
+    """Take the tracebacks off an error and all that it came from, and return it.
+
+    Their frames hold what the plugin's functions held, the plugin itself first of all.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        link.__traceback__ = None
+        waiting += [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            waiting += link.exceptions
+    return error

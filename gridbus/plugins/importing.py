@@ -1,0 +1,119 @@
+"""Importing the code of plugins: in a thread, within a time, with errors that name the line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from gridbus.errors import PluginLoadError
+from gridbus.plugins.failure import described, strip
+
+
+def private_package(plugin_id: str) -> str:
+    """Return the name under which a folder's modules are imported: no other code can depend on them by accident."""
+    return f"gridbus_plugin_{plugin_id.replace('-', '_')}"
+
+
+def import_entry(entry: str) -> Any:
+    """Import ``module:attribute``."""
+    module, _, attribute = entry.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in attribute.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def import_folder(folder: Path, package: str, entry: str) -> Any:
+    """Import ``module:attribute`` from a folder that stands for a package of another name."""
+    init = folder / "__init__.py"
+    if init.is_file():
+        spec = importlib.util.spec_from_file_location(package, init, submodule_search_locations=[str(folder)])
+    else:
+        spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+    if spec is None:
+        raise ImportError(f"{init} is no module")
+    module = sys.modules[package] = importlib.util.module_from_spec(spec)
+    if spec.loader is not None:
+        spec.loader.exec_module(module)
+    return import_entry(f"{package}.{entry}")
+
+
+def unload(package: str, folder: Path) -> None:
+    """Take a folder's modules out of the interpreter."""
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
+    places = {str(folder), *(str(path) for path in map(Path, sys.path_importer_cache) if folder in path.parents)}
+    for place in places:
+        sys.path_importer_cache.pop(place, None)  # it remembers which files there were
+    # ``Plugin[Config]`` and ``Event[Payload]`` are kept in caches of typing, and their classes with them. CPython's
+    # own tests clear these caches in this way; where that is not possible, 128 later ones push them out.
+    for clear in getattr(typing, "_cleanups", ()):
+        clear()
+
+
+async def import_in_thread(
+    load: Callable[[], Any], *, what: str, timeout: float, folder: Path | None, undo: Callable[[], None]
+) -> Any:
+    """Return what ``load`` imports.
+
+    An import that takes too long, or whose caller is cancelled, is left to its thread, and undone when it ends.
+
+    Args:
+        load: imports.
+        what: names the plugin in errors.
+        timeout: seconds.
+        folder: where the plugin's modules are, for hints.
+        undo: takes away what was imported.
+
+    Raises:
+        PluginLoadError: it raised, called exit or took too long; the message names file and line.
+    """
+    abandoned = False
+
+    def run() -> tuple[Any, BaseException | None]:
+        try:
+            return load(), None
+        except BaseException as error:
+            return None, error
+        finally:
+            if abandoned:
+                undo()
+
+    try:
+        with anyio.fail_after(timeout):
+            found, error = await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
+    except BaseException as gone:
+        abandoned = True
+        undo()
+        if isinstance(gone, TimeoutError):
+            reason = f"its import took longer than {timeout:g} s, and goes on in a thread that nothing can stop"
+            raise PluginLoadError(f"plugin {what} cannot be imported: {reason}") from None
+        raise
+    if error is not None:
+        undo()
+        reason = f"{described(error)}{_hint(error, folder)}"
+        raise PluginLoadError(f"plugin {what} cannot be imported: {reason}") from strip(error)
+    return found
+
+
+def nothing() -> None:
+    """Undo the import of a module that is not the plugin's own: others may use it, so it stays."""
+
+
+def _hint(error: BaseException, folder: Path | None) -> str:
+    if not isinstance(error, ModuleNotFoundError) or folder is None or not error.name:
+        return ""
+    name = error.name.partition(".")[0]
+    if (folder / f"{name}.py").exists() or (folder / name).is_dir():
+        return f"; a plugin's folder is a package: write 'from . import {name}', or 'from .{name} import ...'"
+    return ""

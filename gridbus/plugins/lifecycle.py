@@ -1,0 +1,212 @@
+"""Bringing a plugin up and taking it down, wholly or not at all."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from gridbus.bus import Bus, ScopeReport
+from gridbus.channels.plugins import PluginState
+from gridbus.contracts import StorageBackend
+from gridbus.errors import PluginError, PluginInitializationError
+from gridbus.events.system import (
+    PLUGIN_DESTROYED,
+    PLUGIN_INITIALIZED,
+    PLUGIN_UNREGISTERED,
+    PluginDestroyed,
+    PluginInitialized,
+    PluginLimitReached,
+    PluginUnregistered,
+)
+from gridbus.manifest import Permission, PluginMetadata
+from gridbus.manifest.permissions import as_permission
+from gridbus.plugins.allowance import Allowance
+from gridbus.plugins.context import PluginContext
+from gridbus.plugins.declare import Declaration, declarations
+from gridbus.plugins.facts import Facts
+from gridbus.plugins.failure import described, strip
+from gridbus.plugins.grants import Grants
+from gridbus.plugins.policy import PermissionPolicy, PermissionRequest
+from gridbus.plugins.record import Record
+from gridbus.plugins.stage import finish, run_stage
+from gridbus.plugins.troubles import Troubles
+
+
+class Lifecycle:
+    """Moves records from one state to the next, and tells so on the bus."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        facts: Facts,
+        *,
+        store: StorageBackend | None,
+        policy: PermissionPolicy,
+        announce_limit: Callable[[PluginLimitReached], object],
+        forget: Callable[[Record], None],
+    ) -> None:
+        self._bus, self._facts = bus, facts
+        self._store, self._policy = store, policy
+        self._announce_limit, self._forget = announce_limit, forget
+        self._ranks = count(1)
+
+    async def activate(self, record: Record) -> None:
+        """Initialize a plugin and make its handlers live; whatever fails, nothing of it remains.
+
+        Raises:
+            PluginInitializationError: ``initialize`` or one of the handlers failed; the cause is what it raised.
+            PluginPermissionError: it was not granted what its handlers need.
+        """
+        record.state = PluginState.INITIALIZING
+        began = self._bus.clock.monotonic()
+        try:
+            declared = declarations(type(record.plugin))
+            record.granted = await self._grant(record.metadata, declared)
+            self._open(record, declared)
+            await run_stage(
+                self._bus,
+                partial(_bring_up, record, declared),
+                name=f"initialize of plugin {record.id!r}",
+                owner=record.id,
+                timeout=record.metadata.limits.initialize_timeout,
+            )
+            record.state = PluginState.RUNNING
+            record.rank = next(self._ranks)
+            seconds = self._bus.clock.monotonic() - began
+            await self._facts.tell(PLUGIN_INITIALIZED, PluginInitialized(record.id, record.metadata.version, seconds))
+        except (Exception, SystemExit) as error:
+            refusal = error if record.ctx is None and isinstance(error, PluginError) else None
+            reason = described(error)
+            await self.refuse(record, error)
+            if refusal is not None:
+                raise
+            failure = PluginInitializationError(f"plugin {record.id!r} failed to initialize: {reason}", record.id)
+            raise failure from strip(error)
+        except BaseException as error:
+            await self.refuse(record, error)
+            raise
+        record.settled.set()
+
+    async def refuse(self, record: Record, error: BaseException) -> None:
+        """Forget a plugin that cannot come up, and tell why; nothing of it remains."""
+        await finish(self._bus, partial(self._roll_back, record, error), name=f"refuse {record.id}")
+
+    async def deactivate(self, record: Record) -> None:
+        """Destroy a plugin, or merely forget it where it was never initialized; nothing of it remains.
+
+        What fails or hangs on the way is published and changes nothing about that. Neither does the cancellation of
+        whoever waits here: it takes effect when all is done.
+        """
+        record.state = PluginState.DESTROYING
+        await finish(self._bus, partial(self._take_down, record), name=f"destroy {record.id}")
+
+    async def _roll_back(self, record: Record, error: BaseException) -> None:
+        record.state = PluginState.FAILED
+        await self._facts.failed(record.id, "initialize", error)
+        await self._take_down(record, grace=0.0)
+
+    async def _take_down(self, record: Record, *, grace: float | None = None) -> None:
+        limits = record.metadata.limits
+        grace = limits.destroy_timeout if grace is None else grace
+        had_context = record.scope is not None
+        cancelled = 0
+        is_clean = True
+        try:
+            if record.scope is not None:
+                cancelled += await record.scope.hush(grace=grace)
+                if record.is_initialized and record.plugin is not None:
+                    record.is_initialized = False
+                    is_clean = await self._destroy(record, record.plugin.destroy)
+                report = await record.scope.aclose(grace=grace or limits.destroy_timeout)
+                cancelled += report.cancelled
+                is_clean = await self._tell_errors(record, report) and is_clean
+        finally:  # the bus itself may close in the middle of this
+            record.release()
+            self._forget(record)
+            record.settled.set()
+        if had_context and record.state is PluginState.DESTROYING:
+            fact = PluginDestroyed(record.id, is_clean and not cancelled, cancelled)
+            await self._facts.tell(PLUGIN_DESTROYED, fact)
+        await self._facts.tell(PLUGIN_UNREGISTERED, PluginUnregistered(record.id))
+
+    async def _destroy(self, record: Record, destroy: Callable[[], Any]) -> bool:
+        try:
+            await run_stage(
+                self._bus,
+                destroy,
+                name=f"destroy of plugin {record.id!r}",
+                owner=record.id,
+                timeout=record.metadata.limits.destroy_timeout,
+            )
+        except (Exception, SystemExit) as error:
+            await self._facts.failed(record.id, "destroy", error)
+            return False
+        return True
+
+    async def _tell_errors(self, record: Record, report: ScopeReport) -> bool:
+        for error in report.errors:
+            await self._facts.failed(record.id, "destroy", error)
+        return not report.errors
+
+    def _open(self, record: Record, declared: Iterable[Declaration]) -> None:
+        """Give the plugin its context, having checked that what it declares was granted."""
+        assert record.plugin is not None
+        metadata = record.metadata
+        grants = Grants(
+            metadata,
+            record.granted,
+            declared=_wanted(metadata, declared),
+            served=[declaration.subject.name for declaration in declared if declaration.kind == "serves"],
+        )
+        for declaration in declared:
+            permission = declaration.permission
+            if permission is None:
+                grants.check_serve(declaration.subject)
+            else:
+                grants.check(permission.kind, permission.target)
+        record.scope = self._bus.scope(record.id)
+        record.troubles = Troubles(self._bus.clock)
+        record.allowance = Allowance(record.id, metadata.limits, self._bus.clock, self._announce_limit)
+        record.ctx = record.plugin.ctx = PluginContext(
+            metadata,
+            record.plugin.config,
+            record.scope,
+            grants=grants,
+            allowance=record.allowance,
+            troubles=record.troubles,
+            store=self._store,
+            request=partial(self._grant_more, metadata),
+        )
+
+    async def _grant(self, metadata: PluginMetadata, declared: Iterable[Declaration]) -> tuple[Permission, ...]:
+        return await self._decide(PermissionRequest(metadata, _wanted(metadata, declared)))
+
+    async def _grant_more(self, metadata: PluginMetadata, permission: Permission) -> tuple[Permission, ...]:
+        return await self._decide(PermissionRequest(metadata, (permission,), is_declared=False))
+
+    async def _decide(self, request: PermissionRequest) -> tuple[Permission, ...]:
+        granted = self._policy(request)
+        if inspect.isawaitable(granted):
+            granted = await granted
+        return tuple(map(as_permission, granted))
+
+
+async def _bring_up(record: Record, declared: Iterable[Declaration]) -> None:
+    """Run ``initialize``, then make the declared handlers live in the same step, with nothing in between."""
+    plugin, ctx = record.plugin, record.ctx
+    assert plugin is not None
+    assert ctx is not None
+    await plugin.initialize(ctx)
+    record.is_initialized = True
+    verbs: dict[str, Callable[..., object]] = {"on": ctx.on, "serves": ctx.serve, "intercepts": ctx.intercept}
+    for kind, subject, method, options in declared:
+        verbs[kind](subject, getattr(plugin, method), **options)
+
+
+def _wanted(metadata: PluginMetadata, declared: Iterable[Declaration]) -> tuple[Permission, ...]:
+    """Return what a plugin asks for, by its metadata and its decorators."""
+    permissions = [declaration.permission for declaration in declared]
+    return tuple(dict.fromkeys((*metadata.permissions, *(kept for kept in permissions if kept is not None))))

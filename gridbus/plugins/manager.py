@@ -1,0 +1,376 @@
+"""The plugin manager: registers, initializes, watches and destroys plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import anyio.to_thread
+
+from gridbus.bus import Bus, BusState
+from gridbus.channels.plugins import PluginInfo, PluginState
+from gridbus.contracts import StorageBackend
+from gridbus.errors import (
+    BusClosed,
+    PluginDependencyError,
+    PluginError,
+    PluginLoadError,
+    PluginNotFoundError,
+    PluginStateError,
+    PluginValidationError,
+)
+from gridbus.events.system import PLUGIN_LIMIT_REACHED, PLUGIN_REGISTERED, PluginLimitReached, PluginRegistered
+from gridbus.manifest import Permission, PluginCategory, PluginHealth, ResourceUsage, ValidationResult
+from gridbus.plugins import serving
+from gridbus.plugins.checkup import check_health
+from gridbus.plugins.config import check_config, plugin_name
+from gridbus.plugins.facts import Facts
+from gridbus.plugins.lifecycle import Lifecycle
+from gridbus.plugins.loader import Loader, PluginSource
+from gridbus.plugins.plugin import Plugin
+from gridbus.plugins.policy import PermissionPolicy, grant_declared, grant_listed
+from gridbus.plugins.record import Record
+from gridbus.plugins.registry import Registry
+from gridbus.plugins.watch import Watch
+
+if TYPE_CHECKING:
+    from gridbus.plugins.discovery import DiscoveredPlugin
+
+
+class PluginManager:
+    """Keeps the plugins of one bus: ``async with PluginManager(bus) as manager``.
+
+    It answers on the channels of ``gridbus.channels.plugins`` from the first registration, or the beginning of the
+    block, on. Leaving the block destroys all plugins, in reverse order. What happens is told by ``plugin:*`` topics.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        storage: StorageBackend | None = None,
+        permissions: PermissionPolicy | Mapping[str, Iterable[Permission | str]] = grant_declared,
+        load_timeout: float = 30.0,
+    ) -> None:
+        """Prepare a manager.
+
+        Args:
+            bus: where plugins live; an open one, by the time of the first registration.
+            storage: where plugins keep their values; without one, ``ctx.storage`` is an error.
+            permissions: who grants permissions, or a table of plugin ids and what each is granted; plugins that do not
+                stand there get what they declare.
+            load_timeout: seconds that importing a plugin's code may take.
+        """
+        policy = grant_listed(permissions) if isinstance(permissions, Mapping) else permissions
+        self._bus, self._store = bus, storage
+        self._registry = Registry()
+        self._scope = bus.scope("manager")
+        self._facts = Facts(bus)
+        self._loader = Loader(timeout=load_timeout)
+        self._lifecycle = Lifecycle(
+            bus,
+            self._facts,
+            store=storage,
+            policy=policy,
+            announce_limit=self._announce_limit,
+            forget=self._registry.forget,
+        )
+        self._started = self._closed = False
+
+    async def __aenter__(self) -> Self:
+        """Begin to answer on the manager's channels."""
+        self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Destroy all plugins."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Destroy all plugins in reverse order, the last that came up first, and leave the channels."""
+        self._closed = True
+        for record in self._registry:
+            if record.state is PluginState.INITIALIZING:
+                await record.settled.wait()
+        for record in sorted(self._registry, key=lambda record: record.rank, reverse=True):
+            await self._end(record)
+        await self._scope.aclose()
+
+    # --- coming up -----------------------------------------------------------------------------------------------
+
+    async def register(self, plugin: PluginSource, config: Any = None) -> PluginInfo:
+        """Load, configure and check a plugin; nothing of it runs before ``initialize``.
+
+        Args:
+            plugin: an instance, a class, ``module:Class``, a folder with a manifest, or the id of an installed one.
+            config: a configuration, or plain values to make one of; not for instances, which have theirs.
+
+        Raises:
+            PluginNotFoundError, PluginLoadError: its code is not there, or cannot be imported.
+            PluginValidationError: metadata or configuration cannot be used; the message lists each problem.
+            PluginConflictError: its id or one of its namespaces is taken; the message names both plugins.
+            PluginDependencyError: it needs another version of gridbus.
+            PluginStateError: the manager is closed.
+        """
+        self._start()
+        try:
+            record = await self._loader.load(plugin, config)
+        except PluginError as error:
+            stage = "load" if isinstance(error, PluginLoadError | PluginNotFoundError) else "configure"
+            await self._facts.failed(error.plugin_id or _name_of(plugin), stage, error)
+            raise
+        try:
+            self._start()  # it may have been closed meanwhile
+            self._registry.add(record)
+        except PluginError:
+            record.release()
+            raise
+        metadata = record.metadata
+        fact = PluginRegistered(metadata.id, metadata.version, metadata.name, metadata.category)
+        try:
+            await self._facts.tell(PLUGIN_REGISTERED, fact)
+        except BaseException:
+            await self._lifecycle.deactivate(record)
+            raise
+        return record.info()
+
+    async def initialize(self, plugin_id: str) -> PluginInfo:
+        """Bring up a registered plugin, and before it those registered ones that it depends on.
+
+        Where this fails or is cancelled, nothing of the plugin remains; plugins that it depends on and that came up
+        stay.
+
+        Raises:
+            PluginNotFoundError: it is not registered.
+            PluginStateError: it is beyond being initialized.
+            PluginDependencyError: a dependency is missing, does not fit or did not come up, or they form a circle; the
+                message names the path.
+            PluginInitializationError: ``initialize`` or one of its handlers failed; the cause is what it raised.
+            PluginPermissionError: it was not granted what its handlers need.
+        """
+        record = self._registry.get(plugin_id)
+        if record.state is not PluginState.REGISTERED:
+            raise PluginStateError(f"plugin {plugin_id!r} is {record.state.value}, not registered", plugin_id)
+        errors = await self._bring_up([plugin_id])
+        if plugin_id in errors:
+            raise errors[plugin_id]
+        return record.info()
+
+    async def register_and_initialize(self, plugin: PluginSource, config: Any = None) -> PluginInfo:
+        """Register a plugin and bring it up; raises what ``register`` and ``initialize`` raise."""
+        return await self.initialize((await self.register(plugin, config)).id)
+
+    async def register_and_initialize_all(self, plugins: Iterable[PluginSource]) -> tuple[PluginInfo, ...]:
+        """Register plugins and bring them up in the order of their dependencies.
+
+        Raises:
+            ExceptionGroup: of one ``PluginError`` for each plugin that failed; the others run.
+        """
+        errors: list[Exception] = []
+        ids: list[str] = []
+        try:
+            for plugin in plugins:
+                try:
+                    ids.append((await self.register(plugin)).id)
+                except PluginError as error:
+                    errors.append(error)
+            errors += (await self._bring_up(ids)).values()
+        except BaseException:
+            await self._give_up(ids)
+            raise
+        if errors:
+            raise ExceptionGroup(f"{len(errors)} plugins did not come up", errors)
+        return tuple(self.get_plugin(plugin_id) for plugin_id in ids)
+
+    # --- going down ----------------------------------------------------------------------------------------------
+
+    async def unregister_and_destroy(self, plugin_id: str, *, cascade: bool = False) -> tuple[str, ...]:
+        """Destroy a plugin and forget it; return the ids that are gone, in the order in which they went.
+
+        Its handlers finish what waits, ``destroy`` runs, its tasks are cancelled and its clean-ups run, each within
+        the plugin's ``destroy_timeout``. What fails or hangs is published as ``plugin:failed``; the plugin goes anyway.
+
+        Args:
+            plugin_id: the plugin.
+            cascade: destroy those that need it as well, before it.
+
+        Raises:
+            PluginNotFoundError: it is not registered.
+            PluginDependencyError: others need it; the message names them.
+            PluginStateError: it is on its way up or down.
+            ReentrancyError: one of its own handlers waits for this.
+        """
+        going = self._registry.going(plugin_id, cascade=cascade)
+        for record in going:
+            await self._end(record)
+        return tuple(record.id for record in going)
+
+    async def reload_plugin(self, plugin_id: str, *, cascade: bool = False) -> PluginInfo:
+        """Destroy a plugin and bring it up again, from the same place and with the same configuration.
+
+        A folder's code is read anew; a class, and a module that is installed, stay as they were imported. Events that
+        are published in between are not heard. Where the plugin does not come up again, it is gone.
+
+        Raises:
+            PluginError: as ``unregister_and_destroy``, ``register`` and ``initialize``.
+        """
+        again = [record.again for record in self._registry.going(plugin_id, cascade=cascade)]
+        await self.unregister_and_destroy(plugin_id, cascade=cascade)
+        for source, config in reversed(again):
+            await self.register_and_initialize(source, config)
+        return self.get_plugin(plugin_id)
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def list_plugins(
+        self, category: PluginCategory | str | None = None, state: PluginState | str | None = None
+    ) -> list[PluginInfo]:
+        """Return the registered plugins, of a category or in a state where given, in the order of registration."""
+        infos = (record.info() for record in self._registry)
+        return [info for info in infos if category in (None, info.metadata.category) and state in (None, info.state)]
+
+    def get_plugins_by_category(self, category: PluginCategory | str) -> list[PluginInfo]:
+        """Return the registered plugins of a category."""
+        return self.list_plugins(category)
+
+    def get_plugin(self, plugin_id: str) -> PluginInfo:
+        """Return one registered plugin.
+
+        Raises:
+            PluginNotFoundError: it is not registered.
+        """
+        return self._registry.get(plugin_id).info()
+
+    async def check_plugin_health(self, plugin_id: str) -> PluginHealth:
+        """Ask a plugin how it is: an error where its check raises, unknown where it does not answer in time.
+
+        Raises:
+            PluginNotFoundError: it is not registered.
+        """
+        return await check_health(self._bus, self._facts, self._registry.get(plugin_id))
+
+    async def check_all_health(self) -> dict[str, PluginHealth]:
+        """Ask all plugins at once how they are; return the answers by id."""
+        records = list(self._registry)
+        answers: dict[str, PluginHealth] = {}
+
+        async def check(record: Record) -> None:
+            answers[record.id] = await check_health(self._bus, self._facts, record)
+
+        async with anyio.create_task_group() as group:
+            for record in records:
+                group.start_soon(check, record)
+        return {record.id: answers[record.id] for record in records}
+
+    async def resource_usage(self, plugin_id: str) -> ResourceUsage:
+        """Return what a plugin uses now and has done since it was initialized.
+
+        Raises:
+            PluginNotFoundError: it is not registered.
+        """
+        ctx = self._registry.get(plugin_id).ctx
+        return ResourceUsage() if ctx is None else await ctx.resource_usage()
+
+    async def validate_plugin_config(self, plugin: PluginSource, config: Any) -> ValidationResult:
+        """Tell whether a configuration would do for a plugin, registered or not.
+
+        Raises:
+            PluginNotFoundError, PluginLoadError: its code is not there, or cannot be imported.
+        """
+        record = self._registry.find(plugin) if isinstance(plugin, str) else None
+        known = plugin if record is None else record.plugin
+        try:
+            loaded = await self._loader.load(type(known) if isinstance(known, Plugin) else plugin, config)
+        except PluginValidationError as error:
+            return ValidationResult(False, error.details.get("problems") or (f"{error} @ $",))
+        try:
+            return check_config(loaded.plugin)
+        finally:
+            loaded.release()
+
+    async def discover(self, folder: Path | str | None = None) -> list[DiscoveredPlugin]:
+        """Return the plugins that could be registered, without importing them: the installed ones, and a folder's.
+
+        Raises:
+            PluginNotFoundError: there is no such folder.
+        """
+        from gridbus.plugins.discovery import in_folder, installed  # brings difflib, for those who look for plugins
+
+        found = await anyio.to_thread.run_sync(installed)
+        if folder is not None:
+            found += await anyio.to_thread.run_sync(in_folder, Path(folder))
+        return found
+
+    # --- within --------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._closed:
+            raise PluginStateError("the plugin manager is closed and takes no more plugins: make a new one")
+        if self._bus.state is not BusState.OPEN:
+            raise BusClosed(f"the bus is {self._bus.state.value}, plugins need an open one: async with Bus() as bus")
+        if not self._started:
+            serving.serve(self._scope, self)
+            Watch(self._scope, self._registry)
+            self._started = True
+
+    async def _bring_up(self, wanted: list[str]) -> dict[str, PluginError]:
+        """Initialize registered plugins and what they depend on; return why some of them did not come up."""
+        errors: dict[str, PluginError] = {}
+        try:
+            planned = self._registry.plan(wanted)
+            for plugin_id, error in planned.errors.items():
+                errors[plugin_id] = error
+                if plugin_id in wanted:
+                    await self._lifecycle.refuse(self._registry.get(plugin_id), error)
+            for plugin_id in planned.order:
+                try:
+                    await self._activate(self._registry.get(plugin_id))
+                except PluginError as error:
+                    errors[plugin_id] = error
+        except BaseException:
+            await self._give_up(wanted)
+            raise
+        return errors
+
+    async def _end(self, record: Record) -> None:
+        """Destroy a plugin, or wait for whoever does."""
+        if record.state is PluginState.DESTROYING:
+            await record.settled.wait()
+        else:
+            await self._lifecycle.deactivate(record)
+
+    async def _activate(self, record: Record) -> None:
+        """Initialize one plugin when those that it depends on run."""
+        record.state = PluginState.INITIALIZING
+        try:
+            for need in record.metadata.dependencies:
+                other = self._registry.find(need.id)
+                if other is not None and other.state is PluginState.INITIALIZING:
+                    await other.settled.wait()
+                if not need.optional and (other is None or other.state is not PluginState.RUNNING):
+                    reason = f"{need.id!r} did not ({record.id} -> {need.id})"
+                    raise PluginDependencyError(f"plugin {record.id!r} cannot come up: {reason}", record.id)
+        except BaseException as error:
+            await self._lifecycle.refuse(record, error)
+            raise
+        await self._lifecycle.activate(record)
+
+    async def _give_up(self, plugin_ids: Iterable[str]) -> None:
+        """Forget those of some plugins that were not initialized yet."""
+        for plugin_id in plugin_ids:
+            record = self._registry.find(plugin_id)
+            if record is not None and record.state is PluginState.REGISTERED:
+                await self._lifecycle.deactivate(record)
+
+    def _announce_limit(self, fact: PluginLimitReached) -> None:
+        self._scope.start_soon(self._facts.tell, PLUGIN_LIMIT_REACHED, fact, name="plugin:limit_reached")
+
+
+def _name_of(source: Any) -> str:
+    """Name what could not be loaded."""
+    return plugin_name(source) if isinstance(source, type) else str(source)
