@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -59,24 +60,31 @@ def read_delimited(
 
 def _first_record(reading: Reading, records: Records, dialect: Dialect) -> Batch:
     """Return the record of column names, or the first row where there are none."""
-    before = dialect.preamble
+    before: list[int] = []
     while (batch := records.read(1)).rows:
-        if not batch.rows[0]:
-            continue  # a blank line
-        if not before:
-            return batch
-        reading.note(batch.line, "this line stands before the column names; it is left out")
-        before -= 1
-    raise reading.error("the file holds blank lines only; a table has a line of column names at least")
+        if batch.rows[0]:  # not a blank line
+            if len(before) == dialect.preamble:
+                break
+            before.append(batch.line)
+    else:
+        raise reading.error("the file holds blank lines only; a table has a line of column names at least")
+    if before:
+        reading.note(before[0], f"{len(before)} lines before the column names are left out, to line {before[-1]}")
+    return batch
 
 
 def _names(reading: Reading, first: Batch, batch: Batch, dialect: Dialect) -> list[str]:
+    """Return the column names; where most rows have more cells than there are names, the others get one too."""
     cells = first.rows[0]
     if not dialect.header:
         return [f"column_{number}" for number in range(1, len(cells) + 1)]
     rows = [row for row in batch.rows if row]
-    if rows and all(len(row) == len(cells) + 1 for row in rows) and any(row[-1] for row in rows):
-        cells = ["", *cells]  # as R writes a table with row names
+    wider = [len(row) for row in rows if any(row[len(cells) :])]
+    if len(wider) * 2 > len(rows):
+        width = Counter(wider).most_common(1)[0][0]
+        unnamed = [""] * (width - len(cells))
+        # R leaves out the name of the first column, which holds row names; others leave out the last.
+        cells = unnamed + cells if len(unnamed) == 1 else cells + unnamed
     return column_names(cells, reading, first.line)
 
 

@@ -29,7 +29,7 @@ _BINARY = (
     (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
     (b"\x89PNG", "an image"),
 )
-_CONTROL = bytes(range(1, 9)) + bytes(range(14, 32))
+_CONTROL = bytes(range(9)) + bytes(range(14, 32))
 _SAMPLE = 1 << 16
 
 # The bytes beyond ASCII of Western European text in cp1252: punctuation, and letters but Icelandic ones. Such letters
@@ -63,7 +63,7 @@ def find_encoding(reading: Reading, file: BinaryIO, given: str | None) -> str:
             raise reading.error(f"this is {what}, not text; write the table as CSV, TSV, JSON or JSONL")
     if wide := _wide_encoding(head):
         return wide
-    if len(head.translate(None, _CONTROL)) < 0.9 * len(head):
+    if len(head.translate(None, _CONTROL)) < 0.7 * len(head):
         raise reading.error("this is no text; write the table as CSV, TSV, JSON or JSONL")
     return _utf8_or_legacy(reading, file)
 
@@ -107,12 +107,13 @@ def _utf8_or_legacy(reading: Reading, file: BinaryIO) -> str:
     bad = sample.decode("utf-8", "replace").count("\ufffd")
     if good >= 10 * bad:
         return "utf-8"
-    encoding = _legacy_encoding(sample)
-    reading.note(
-        _line_at(file, bad_byte),
-        f"the file is not UTF-8 and is read as {encoding}, which is a guess; name its encoding if letters look wrong",
-    )
-    return encoding
+    line = _line_at(file, bad_byte)
+    if encoding := _legacy_encoding(sample):
+        hint = "which is a guess: name its encoding if letters look wrong"
+        reading.note(line, f"the file is not UTF-8 and is read as {encoding}, {hint}")
+        return encoding
+    reading.note(line, "the file is neither UTF-8 nor of any encoding that could be told: name its encoding")
+    return "utf-8"
 
 
 def _line_at(file: BinaryIO, offset: int) -> int:
@@ -125,7 +126,7 @@ def _line_at(file: BinaryIO, offset: int) -> int:
     return line
 
 
-def _legacy_encoding(sample: bytes) -> str:
+def _legacy_encoding(sample: bytes) -> str | None:
     beyond = re.findall(rb"[\x80-\xff]+", sample)
     in_a_row = sum(len(run) for run in beyond if len(run) > 1)
     if _WESTERN.issuperset(b"".join(beyond)) and in_a_row < 0.2 * sum(map(len, beyond)):
@@ -133,4 +134,4 @@ def _legacy_encoding(sample: bytes) -> str:
     from charset_normalizer import from_bytes  # 30 ms to import, for files that are not UTF-8
 
     best = from_bytes(sample[:_SAMPLE], cp_isolation=list(_LEGACY)).best()
-    return best.encoding if best is not None else "utf-8"
+    return best.encoding if best is not None else None

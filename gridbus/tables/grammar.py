@@ -5,7 +5,7 @@
 | int | ``0``, ``-7``, any number of digits; with a leading zero or ``+`` it is text (``00501``, ``+4930...``) |
 | float | ``1.5``, ``-.5``, ``2.``, ``1e-3``, and ints among such that a float can hold exactly; not inf |
 | bool | true, false, yes, no, in lower, upper or title case; 0 and 1 are ints |
-| date | ``2024-02-29`` |
+| date | ``2024-02-29``, ``2024/02/29`` |
 | datetime | ``2024-02-29T12:30``, with a space, seconds, microseconds, ``Z`` or ``+01:00``; all have a zone or none |
 | text | all else: thousands separators, decimal commas, dates in any other order |
 """
@@ -43,12 +43,12 @@ def join(one: Kind, other: Kind) -> Kind:
     return other if one is Kind.EMPTY else _WIDER.get(frozenset({one, other}), Kind.TEXT)
 
 
-_LEADING_ZERO = re.compile(rb"[,-]0[0-9]")
+_LEADING_ZERO = re.compile(rb",-?0[0-9]")
 _NEGATIVE_ZERO = re.compile(rb",-0,")
 _LONG_INT = re.compile(rb"(?<=,)-?[0-9]{16,}(?=,)")
-_DIGITS = bytes.maketrans(b"012345678", b"999999999")
-_DAY = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DAY = rb"[0-9]{4}(?:-[0-9]{2}-|/[0-9]{2}/)[0-9]{2}"
 _TIME = rb"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6}0*)?)?"  # no nanoseconds: fromisoformat would drop them
+_DAYS = re.compile(rb"(?:,%b)*+," % _DAY)
 _NAIVES = re.compile(rb"(?:,%b(?:%b)?)*+," % (_DAY, _TIME))
 _ZONEDS = re.compile(rb"(?:,%b%b(?:Z|[+-][0-9]{2}:?[0-9]{2}))*+," % (_DAY, _TIME))
 _BOOLS = {
@@ -85,16 +85,19 @@ def _bools(cells: Sequence[str]) -> list[Any] | None:
 
 
 def _dates(cells: Sequence[str]) -> list[Any] | None:
-    shape = _joined(cells).translate(_DIGITS)
-    return list(map(date.fromisoformat, cells)) if shape == b",9999-99-99" * len(cells) + b"," else None
+    return list(map(date.fromisoformat, _dashed(cells))) if _DAYS.fullmatch(_joined(cells)) else None
 
 
 def _naives(cells: Sequence[str]) -> list[Any] | None:
-    return list(map(datetime.fromisoformat, cells)) if _NAIVES.fullmatch(_joined(cells)) else None
+    return list(map(datetime.fromisoformat, _dashed(cells))) if _NAIVES.fullmatch(_joined(cells)) else None
 
 
 def _zoneds(cells: Sequence[str]) -> list[Any] | None:
-    return list(map(datetime.fromisoformat, cells)) if _ZONEDS.fullmatch(_joined(cells)) else None
+    return list(map(datetime.fromisoformat, _dashed(cells))) if _ZONEDS.fullmatch(_joined(cells)) else None
+
+
+def _dashed(cells: Sequence[str]) -> Sequence[str]:
+    return [cell.replace("/", "-") for cell in cells] if any("/" in cell for cell in cells) else cells
 
 
 _PARSERS: Mapping[Kind, Callable[[Sequence[str]], list[Any] | None]] = {

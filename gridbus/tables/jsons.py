@@ -115,6 +115,8 @@ def _items(reading: Reading, data: bytearray) -> tuple[list[msgspec.Raw], bytear
         mended = bytearray(_null_for_nan(data))
         items = _ARRAY.decode(mended)
     except (msgspec.DecodeError, RecursionError):
+        if isinstance(fault, msgspec.ValidationError):
+            raise reading.error(f"a table in JSON is one array of objects; {_reason(fault)}") from None
         line, column, reason = _explain(data, fault)
         raise reading.error(reason, line, column) from None
     reading.note(1, _NAN)

@@ -111,10 +111,11 @@ def _format_by_name(reading: Reading) -> FileFormat | None:
 
 def _format_by_content(reading: Reading, sample: str, kind: FileFormat | None) -> FileFormat:
     """Tell the formats apart by how they begin; JSON by name may be JSON lines by content."""
-    text = sample.lstrip()
-    if text.startswith("{"):
-        return FileFormat.JSONL if kind is None or _is_object(text.splitlines()[0]) else FileFormat.JSON
-    if kind is not None or text.startswith("["):
+    lines = [line for line in sample.split("\n") if line.strip()]
+    begins = lines[0].lstrip()[0] if lines else ""
+    if begins == "{" and (kind is None or (len(lines) > 1 and _is_object(lines[0]))):
+        return FileFormat.JSONL
+    if kind is not None or begins == "[":
         return FileFormat.JSON
     from gridbus.tables.dialect import find_delimiter
 

@@ -61,8 +61,8 @@ def _read(cells: Sequence[str], column: Kind) -> Run:
     if column is not Kind.TEXT:
         if found := parse_any(present):
             kind, values = found
-            source = None if kind in (Kind.INT, Kind.DATE) else ""  # these are written in one way only
-            return Run(kind, values if present is cells else _spread(values, cells), source)
+            told = kind is Kind.INT or (kind is Kind.DATE and not any("/" in cell for cell in present))
+            return Run(kind, values if present is cells else _spread(values, cells), None if told else "")
         if run := _read_loosely(cells):
             return run
     return Run(Kind.TEXT, cells if present is cells else [cell or None for cell in cells])
