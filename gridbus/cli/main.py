@@ -1,0 +1,108 @@
+"""The commands of ``gridbus``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridbus.cli.spread import spread
+from gridbus.cli.streams import closing_quietly
+
+_RUN_HELP = """Load FILE into a grid, apply the operations of OPS, and end with a summary.
+
+FILE is CSV, TSV, a JSON array or JSON lines; encoding, dialect and column types are found out.
+
+OPS is a file of JSON lines, applied one after the other as they arrive; - is the standard input:
+
+{"op":"create","values":{...}}   {"op":"update","id":"7","changes":{...}}   {"op":"delete","id":"7"}
+
+{"op":"select","ids":["7"]}   {"op":"deselect","ids":["7"]}   {"op":"page","number":1,"size":50}
+
+{"op":"sort","by":[{"column":"delay","desc":true}]}   {"op":"filter","where":{"column":"delay","gt":60}}
+
+{"op":"export","format":"csv","path":"late.csv"} writes the view, filtered and sorted, to DIR.
+
+Exit status: 0 where all went well; 1 where an operation, a row of FILE or a plugin failed, and the rest was done all
+the same; 2 where it could not begin; 130 after Ctrl-C and 143 after SIGTERM, which end it early and in order."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="An asyncio event bus that hosts plugins around a data grid.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from gridbus import __version__
+
+        typer.echo(f"gridbus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Run a grid with plugins on an event bus."""
+
+
+_FILE = typer.Argument(metavar="FILE", show_default=False, help="The table to load.")
+_PLUGINS = typer.Option(
+    "--plugins",
+    metavar="NAME...",
+    show_default="export",
+    help="Plugins to start, by id or module:Class, as in --plugins audit-log export: these and no others.",
+)
+_OPS = typer.Option(
+    "--ops", metavar="OPS.jsonl", show_default=False, help="Operations to apply; - reads them from the standard input."
+)
+_OUT = typer.Option("--out", metavar="DIR", help="Where exports and audit.jsonl go; no export may lead out of it.")
+_ID_COLUMN = typer.Option(
+    "--id-column", metavar="C", show_default="rows are numbered", help="The column that holds each row's id."
+)
+_CONFIG = typer.Argument(metavar="gridbus.toml", help="The file that declares an application.")
+
+
+@app.command(help=_RUN_HELP)
+def run(
+    file: Annotated[Path, _FILE],
+    plugins: Annotated[list[str] | None, _PLUGINS] = None,
+    ops: Annotated[str | None, _OPS] = None,
+    out: Annotated[Path, _OUT] = Path(),
+    id_column: Annotated[str | None, _ID_COLUMN] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Load a file, apply operations, and end with a summary."""
+    from gridbus.cli.commands import run_command
+
+    raise typer.Exit(run_command(file, plugins, ops=ops, out=out, id_column=id_column, as_json=as_json))
+
+
+@app.command()
+def demo() -> None:
+    """Show what gridbus does, on the packages installed here; writes to ./demo-out."""
+    from gridbus.cli.commands import demo_command
+
+    raise typer.Exit(demo_command())
+
+
+@app.command()
+def check(file: Annotated[Path, _CONFIG] = Path("gridbus.toml")) -> None:
+    """Say what is wrong with the file of an application: each problem with file, key and reason."""
+    from gridbus.cli.commands import check_command
+
+    raise typer.Exit(check_command(file))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    with closing_quietly():
+        app(spread(sys.argv[1:] if arguments is None else arguments, "--plugins"), prog_name="gridbus")

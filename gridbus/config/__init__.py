@@ -1,0 +1,17 @@
+"""The file that declares an application."""
+
+from gridbus.config.checking import CheckReport, ConfigProblem, check_config
+from gridbus.config.model import AppConfig, GridConfig, PluginConfig, StorageConfig, StorageKind
+from gridbus.config.reading import read_config
+
+__all__ = [
+    "AppConfig",
+    "CheckReport",
+    "ConfigProblem",
+    "GridConfig",
+    "PluginConfig",
+    "StorageConfig",
+    "StorageKind",
+    "check_config",
+    "read_config",
+]

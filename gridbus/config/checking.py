@@ -1,0 +1,125 @@
+"""Says everything that is wrong with the file of an application, without starting it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from gridbus.bus import Bus
+from gridbus.config.model import AppConfig
+from gridbus.config.reading import read_toml, structured
+from gridbus.errors import ConfigError, PluginError
+from gridbus.plugins import PluginManager
+
+
+@attrs.frozen
+class ConfigProblem:
+    """One thing that is wrong."""
+
+    file: str
+    key: str  #: dotted; empty where it is about the file as a whole
+    reason: str
+
+    def __str__(self) -> str:
+        """Return file, key and reason."""
+        return f"{self.file}: {self.key}: {self.reason}" if self.key else f"{self.file}: {self.reason}"
+
+
+@attrs.frozen
+class CheckReport:
+    """What a check found."""
+
+    problems: tuple[ConfigProblem, ...]
+    config: AppConfig | None = None  #: what the file declares, where it can be used
+
+    @property
+    def summary(self) -> str:
+        """What the file declares, in a few words."""
+        if self.config is None:
+            return "it cannot be used"
+        grid, plugins = self.config.grid, self.config.plugins
+        content = f"{grid.file}" if grid.file is not None else f"{len(grid.columns)} columns"
+        enabled = ", ".join(plugin_id for plugin_id, one in plugins.items() if one.enabled) or "none"
+        disabled = [plugin_id for plugin_id, one in plugins.items() if not one.enabled]
+        off = f" (disabled: {', '.join(disabled)})" if disabled else ""
+        return f"grid {grid.name!r} with {content}; plugins: {enabled}{off}; storage: {self.config.storage.kind}"
+
+
+async def check_config(path: Path | str) -> CheckReport:
+    """Check a file: its form, the files that it names, and each plugin with its configuration.
+
+    The code of plugins is imported, and nothing of it runs but their constructors and ``validate_config``.
+    """
+    path = Path(path)
+    try:
+        data = read_toml(path)
+    except ConfigError as error:
+        return CheckReport(tuple(ConfigProblem(str(path), "", problem) for problem in error.problems))
+    config: AppConfig | None = None
+    found: list[tuple[str, str]] = []
+    try:
+        config = structured(data, path)
+    except ConfigError as error:
+        found += map(_split, error.problems)
+    found += _missing_files(data, path)
+    found += await _plugin_problems(data)
+    problems = tuple(ConfigProblem(str(path), key, reason) for key, reason in dict.fromkeys(found))
+    return CheckReport(problems, None if problems else config)
+
+
+def _split(problem: str) -> tuple[str, str]:
+    reason, at, key = problem.rpartition(" @ ")
+    return (key.removeprefix("$").removeprefix("."), reason) if at else ("", problem)
+
+
+def _missing_files(data: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str]]:
+    file = _table(data, "grid").get("file")
+    if isinstance(file, str) and not (path.parent / file).is_file():
+        yield "grid.file", f"there is no file {path.parent / file}"
+    store = _table(data, "storage").get("path")
+    if isinstance(store, str) and not (path.parent / store).parent.is_dir():
+        yield "storage.path", f"there is no folder {(path.parent / store).parent}"
+
+
+async def _plugin_problems(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Look at each plugin by itself, so that one hides nothing of another."""
+    problems: list[tuple[str, str]] = []
+    async with Bus() as bus, PluginManager(bus) as manager:
+        installed = [found.id for found in await manager.discover()]
+        for plugin_id, entry in _table(data, "plugins").items():
+            if not isinstance(entry, Mapping) or entry.get("enabled") is False:
+                continue
+            key = f"plugins.{plugin_id}"
+            use = entry.get("use")
+            if use is None and plugin_id not in installed:
+                near = get_close_matches(plugin_id, installed, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(installed) or 'none'}"
+                problems.append(
+                    (key, f'no installed package offers this plugin; {hint}; or write use = "module:Class"')
+                )
+                continue
+            config = entry.get("config")
+            if (use is not None and not isinstance(use, str)) or not isinstance(config, Mapping | None):
+                continue  # a wrong type, which was told already
+            try:
+                verdict = await manager.validate_plugin_config(use or plugin_id, dict(config) if config else None)
+            except PluginError as error:
+                problems.append((f"{key}.use" if use else key, str(error)))
+                continue
+            for problem in verdict.errors:
+                below, reason = _split(problem)
+                problems.append((f"{key}.config{_joined(below)}", reason))
+    return problems
+
+
+def _joined(key: str) -> str:
+    return key if not key or key.startswith("[") else f".{key}"
+
+
+def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else {}
