@@ -88,7 +88,7 @@ class Bus(Switchboard):
         """Open the bus."""
         if self._state is not BusState.NEW:
             raise BusClosed(f"a bus opens once, and this one is {self._state.value}: make a new one")
-        await self._tasks.open(f"gridbus {self._id}")
+        self._tasks.open()
         self._state = BusState.OPEN
         self._is_open = True
         return self

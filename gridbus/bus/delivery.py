@@ -27,6 +27,13 @@ class FailureSink(Protocol):
         """Publish what happened; called while the exception is being handled."""
 
 
+class Ending(Protocol):
+    """A subscription, as far as a worker knows it."""
+
+    def note_end(self) -> None:
+        """One of the workers has ended."""
+
+
 class Supervision(NamedTuple):
     """Who keeps an eye on a worker."""
 
@@ -54,6 +61,7 @@ class Worker:
         "latency",
         "mailbox",
         "skipped",
+        "subscription",
         "timed_out",
         "timeout",
     )
@@ -64,24 +72,13 @@ class Worker:
         self.cell = Cell(mailbox)
         mailbox.cells.append(self.cell)
         mailbox.activity.busy += 1  # until it has found its mailbox empty for the first time
+        self.subscription: Ending | None = None
         self.latency = Latency()
         self.handled = self.failed = self.timed_out = self.skipped = 0
 
     async def run(self) -> None:
         """Handle events until the mailbox is sealed and empty, or this task is cancelled."""
-        enter_cell(self.cell)
-        self._loop = asyncio.get_running_loop()
-        if self.timeout is not None:
-            self._watchdog.watch(self.cell, self.timeout)
-        try:
-            await self._run()
-        finally:
-            self._watchdog.unwatch(self.cell)
-            self.mailbox.cells.remove(self.cell)
-            self.mailbox.activity.leave()
-            self.cell.event = None
-
-    async def _run(self) -> None:
+        self.begin()
         mailbox, cell, latency = self.mailbox, self.cell, self.latency
         timeout, watchdog = self.timeout, self._watchdog
         is_single = mailbox.single
@@ -139,6 +136,22 @@ class Worker:
                     turned = ended
             batch = events = mailbox.batch = NOTHING  # an iterator at its end still holds the list of handled events
 
+    def begin(self) -> None:
+        """Note that the worker's task runs."""
+        enter_cell(self.cell)
+        self._loop = asyncio.get_running_loop()
+        if self.timeout is not None:
+            self._watchdog.watch(self.cell, self.timeout)
+
+    def retire(self) -> None:
+        """Note that the worker's task has ended, whether it ever ran or not."""
+        self._watchdog.unwatch(self.cell)
+        self.mailbox.cells.remove(self.cell)
+        self.mailbox.activity.leave()
+        self.cell.event = None
+        if self.subscription is not None:
+            self.subscription.note_end()
+
     def doze(self) -> asyncio.Future[None]:
         """Go to sleep: return what to await until the mailbox has something, or is sealed."""
         mailbox = self.mailbox
@@ -157,7 +170,7 @@ class Worker:
     def settle(self, event: Any) -> None:
         """Tell who waits for this event that it is done, and let in publishers that wait for room."""
         mailbox = self.mailbox
-        receipt = mailbox.receipts.pop(event.seq, None)
+        receipt = mailbox.receipt_of(event)
         if receipt is not None:
             receipt.settle()
         mailbox.settle()
@@ -183,7 +196,7 @@ class Worker:
             raise error
         self.failed += 1
         mailbox = self.mailbox
-        receipt = mailbox.receipts.pop(event.seq, None) if mailbox.receipts else None
+        receipt = mailbox.receipt_of(event)
         if receipt is not None:
             failure = HandlerError(mailbox.name, mailbox.owner, event.id, error)
             failure.__cause__ = error

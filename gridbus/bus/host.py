@@ -1,66 +1,75 @@
-"""The task that all workers and jobs of a bus are children of."""
+"""The tasks of a bus: workers and jobs, each owned until it has ended."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+import logging
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import anyio
-import anyio.abc
 
 from gridbus.errors import BusClosed
 
+logger = logging.getLogger("gridbus.bus")
+
+_ROUNDS, _ROUND = 5, 1.0  # how often, and how many seconds apart, a task that goes on regardless is cancelled again
+
+
+class Owned(Protocol):
+    """What a task belongs to."""
+
+    def retire(self) -> None:
+        """Note that the task has ended, whether it ever ran or not."""
+
 
 class TaskHost:
-    """A task group that lives in a task of its own.
+    """Starts tasks, and does not close before the last of them has ended.
 
-    A task group must be left by the task that entered it. Test fixtures, ASGI lifespans and exit stacks open a bus in
-    one task and close it in another, so the group cannot live in the caller's. This is the only task that gridbus
-    starts outside a group; ``aclose`` awaits it.
+    A task group has to be left by the task that entered it, but test fixtures, ASGI lifespans and exit stacks open a
+    bus in one task and close it in another. So the bus keeps its tasks itself, here and nowhere else. They are plain
+    asyncio tasks: a group's bookkeeping would take more memory than a worker.
     """
 
-    __slots__ = ("_group", "_task")
+    __slots__ = ("_is_open", "_tasks")
 
     def __init__(self) -> None:
-        self._group: anyio.abc.TaskGroup | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._is_open = False
+        self._tasks: dict[asyncio.Task[None], Owned] = {}
 
-    async def open(self, name: str) -> None:
-        """Start the task and wait until its group takes children."""
-        opened = anyio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._run(opened), name=name)
-        try:
-            await opened.wait()
-        except BaseException:
-            self._task.cancel()
-            raise
+    def open(self) -> None:
+        """Take tasks from now on."""
+        self._is_open = True
 
-    def start_soon(self, fn: Callable[..., Coroutine[Any, Any, None]], *arguments: Any, name: str) -> None:
-        """Run ``fn`` as a child; it must not raise.
+    def start(self, work: Coroutine[Any, Any, None], *, name: str, owner: Owned) -> None:
+        """Run ``work``, which must not raise; retire its owner when it has ended, begun or not.
 
         Raises:
-            BusClosed: the group is closed.
+            BusClosed: no more tasks are taken.
         """
-        if self._group is None:
+        if not self._is_open:
+            work.close()
             raise BusClosed("no more work can be started: the bus is not open")
-        self._group.start_soon(fn, *arguments, name=name)
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks[task] = owner
+        task.add_done_callback(self._ended)
 
     async def aclose(self) -> None:
-        """Cancel the children and return when all have ended, even if the caller is cancelled meanwhile."""
-        if self._task is None:
-            return
-        if self._group is not None:
-            self._group.cancel_scope.cancel()
+        """Cancel the tasks and return when all have ended, even if the caller is cancelled meanwhile."""
+        self._is_open = False
         with anyio.CancelScope(shield=True):
-            await asyncio.wait([self._task])
-        if not self._task.cancelled():
-            self._task.result()
+            for _ in range(_ROUNDS):
+                left = [task for task in self._tasks if task is not asyncio.current_task()]
+                if not left:
+                    return
+                for task in left:
+                    task.cancel("the bus was closed")
+                await asyncio.wait(left, timeout=_ROUND)
+        for task in self._tasks:
+            logger.error("%s ignores its cancellation and was left behind", task.get_name())
 
-    async def _run(self, opened: anyio.Event) -> None:
-        try:
-            async with anyio.create_task_group() as self._group:
-                opened.set()
-                await anyio.sleep_forever()
-        finally:
-            self._group = None
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        owner = self._tasks.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.critical("%s ended by an error of gridbus itself", task.get_name(), exc_info=error)
+        owner.retire()

@@ -16,10 +16,11 @@ from gridbus.errors import SubscriptionError
 class Job:
     """A handle on one background task."""
 
-    __slots__ = ("_done", "_scope", "error", "name", "owner")
+    __slots__ = ("_done", "_on_end", "_scope", "error", "name", "owner")
 
-    def __init__(self, name: str, owner: str) -> None:
+    def __init__(self, name: str, owner: str, on_end: Callable[[Job], None]) -> None:
         self.name, self.owner = name, owner
+        self._on_end = on_end
         self.error: BaseException | None = None  #: what ended it, if it did not end well
         self._scope = anyio.CancelScope()
         self._done = anyio.Event()
@@ -43,7 +44,6 @@ class Job:
         arguments: tuple[Any, ...],
         cell: Cell,
         reporter: Reporter,
-        on_end: Callable[[Job], None],
     ) -> None:
         """Run to the end and report a failure; started by the bus."""
         enter_cell(cell)
@@ -57,9 +57,11 @@ class Job:
             self._report(error, cell, reporter)
         except (Exception, SystemExit) as error:
             self._report(error, cell, reporter)
-        finally:
-            self._done.set()
-            on_end(self)
+
+    def retire(self) -> None:
+        """Note that it has ended, or was cancelled before it began; called by the bus."""
+        self._done.set()
+        self._on_end(self)
 
     def _report(self, error: BaseException, cell: Cell, reporter: Reporter) -> None:
         self.error = error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator
 from operator import length_hint
 from typing import Any, Protocol
@@ -87,10 +86,10 @@ class Mailbox:
         self.batch = NOTHING  #: taken and not handled
         self.room = 0 if self.gated else self.capacity
         self.sleepers: list[asyncio.Future[None]] = []
-        self.putters: deque[Putter] = deque()
+        self.putters: list[Putter] = []  #: first come first served
         self.cells: list[Cell] = []  #: of the workers
-        self.receipts: dict[int, Receipt] = {}  #: by sequence number, of events somebody waits for
-        self.slots: dict[object, int] = {}  #: for COALESCE: key to index in items
+        self.receipts: dict[int, Receipt] | None = None  #: by sequence number, of events somebody waits for
+        self.slots: dict[object, int] | None = None if self.key is None else {}  #: by key, index in items
         self.sealed = False  #: takes nothing more
         self.slow = False  #: inside an episode of overflow, which has been announced
         self.stalled = False  #: a publisher waited in vain: do not let the next one wait as well
@@ -151,7 +150,7 @@ class Mailbox:
                 self.room = self.capacity - left
             self._accept(event)
             return None
-        if self.key is not None and self.key(event) in self.slots:
+        if self.key is not None and self.slots is not None and self.key(event) in self.slots:
             self._accept(event)
             return None
         if self.overflow is Overflow.DROP_OLDEST:
@@ -185,7 +184,7 @@ class Mailbox:
                 self.room = 0 if self.putters else self.capacity - len(items)
         else:
             taken = iter((items.pop(0),))
-            if self.key is not None:
+            if self.slots is not None:
                 self.slots = {key: index - 1 for key, index in self.slots.items() if index}
         if self.slow and self.depth <= self.capacity // 2:
             self.slow = self.stalled = False
@@ -203,7 +202,7 @@ class Mailbox:
     def settle(self) -> None:
         """Let in the publishers that there is room for now, first come first served."""
         while self.putters and (self.depth < self.capacity or self.sealed):
-            putter = self.putters.popleft()
+            putter = self.putters.pop(0)
             self._accept(putter.event)
             if not putter.future.done():
                 putter.future.set_result(None)
@@ -215,6 +214,17 @@ class Mailbox:
         if not self.slow:
             self.slow = True
             self.reporter.slow(self)
+
+    def track(self, event: Any, receipt: Receipt) -> None:
+        """Settle ``receipt`` when this event is handled or lost."""
+        receipt.pending += 1
+        if self.receipts is None:
+            self.receipts = {}
+        self.receipts[event.seq] = receipt
+
+    def receipt_of(self, event: Any) -> Receipt | None:
+        """Take out the receipt of an event, if somebody waits for it."""
+        return self.receipts.pop(event.seq, None) if self.receipts else None
 
     def seal(self) -> None:
         """Take nothing more; what waits is still handled."""
@@ -229,7 +239,8 @@ class Mailbox:
         self.seal()
         left = [*self.batch, *self.items]  # exhausts the iterator that a worker may be in the middle of
         self.items = []
-        self.slots.clear()
+        if self.slots is not None:
+            self.slots.clear()
         self.evicted += len(left)
         self.dropped += len(left)
         for event in left:
@@ -237,7 +248,7 @@ class Mailbox:
         return len(left)
 
     def _accept(self, event: Any) -> None:
-        if self.key is not None:
+        if self.key is not None and self.slots is not None:
             key = self.key(event)
             slot = self.slots.get(key)
             if slot is not None:
@@ -259,6 +270,6 @@ class Mailbox:
 
     def forget(self, event: Any) -> None:
         """Tell whoever waits for this event that it will not be handled."""
-        receipt = self.receipts.pop(event.seq, None) if self.receipts else None
+        receipt = self.receipt_of(event)
         if receipt is not None:
             receipt.settle(EventDropped(f"{self.name} of {self.owner!r} lost event {event.id}"))

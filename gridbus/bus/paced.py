@@ -34,7 +34,9 @@ class PacedWorker(Worker):
         super().__init__(mailbox, handler, supervision)
         self._pace, self._clock = pace, clock
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Gather and handle events until the mailbox is sealed and empty, or this task is cancelled."""
+        self.begin()
         mailbox = self.mailbox
         while True:
             if not mailbox.items:

@@ -130,8 +130,7 @@ class Publisher:
                 if cell is not None:
                     cell.waiting_for = ()
                 for box in route.boxes:
-                    if box.receipts:
-                        box.receipts.pop(event.seq, None)
+                    box.receipt_of(event)
         if receipt.errors:
             failed = sum(isinstance(error, HandlerError) for error in receipt.errors)
             lost = len(receipt.errors) - failed
@@ -204,8 +203,7 @@ class Publisher:
             if isinstance(box, Tap) or not box.cells:
                 putter = box.offer(event)
             elif box.wants(event):
-                receipt.pending += 1
-                box.receipts[event.seq] = receipt
+                box.track(event, receipt)
                 putter = box.admit(event)
             else:
                 continue

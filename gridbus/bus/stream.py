@@ -129,6 +129,9 @@ class Tap:
 
     put = offer
 
+    def receipt_of(self, event: Event[Any]) -> None:
+        """Return None: nobody waits for a tap."""
+
     def refuses(self, event: Event[Any]) -> bool:
         """Take everything."""
         return False

@@ -40,6 +40,7 @@ class Subscriber(Publisher):
         self._watchdog = Watchdog(clock)
         self._jobs: dict[Job, None] = {}
         self._tasks = TaskHost()
+        self._forgetting = self._forget  # one bound method for all subscriptions
 
     @overload
     def on(
@@ -101,7 +102,7 @@ class Subscriber(Publisher):
         checked = Options(where=predicate(subject, where), **options)
         mailbox = Mailbox(name or call.name, owner, topic, checked, activity=self._activity, reporter=self._reporter)
         around = wrapped(call.call, (*self._middleware, *middleware))
-        subscription = self._start(mailbox, around, checked, lambda gone: self._routes.remove(subject, gone))
+        subscription = self._start(subject, mailbox, around, checked, self._forgetting)
         self._routes.add(subject, subscription)
         return subscription
 
@@ -209,21 +210,21 @@ class Subscriber(Publisher):
             BusClosed: the bus is not open.
         """
         self._check_open()
-        job = Job(name or name_of(fn), owner)
-        self._jobs[job] = None
 
         def ended(job: Job) -> None:
             self._jobs.pop(job, None)
             if on_end is not None:
                 on_end(job)
 
-        self._tasks.start_soon(
-            job.run, fn, arguments, cell_of_cause(), self._reporter, ended, name=f"gridbus {owner}: {job.name}"
-        )
+        job = Job(name or name_of(fn), owner, ended)
+        self._jobs[job] = None
+        work = job.run(fn, arguments, cell_of_cause(), self._reporter)
+        self._tasks.start(work, name=f"gridbus {owner}: {job.name}", owner=job)
         return job
 
     def _start(
         self,
+        subject: str | type[Any],
         mailbox: Mailbox,
         handler: Callable[[Any], Awaitable[object]],
         options: Options,
@@ -236,7 +237,12 @@ class Subscriber(Publisher):
             workers = (PacedWorker(mailbox, handler, supervision, pace=options.pace, clock=self.clock),)
         else:
             workers = tuple(Worker(mailbox, handler, supervision) for _ in range(options.concurrency))
-        subscription = Subscription(mailbox.topic, mailbox, workers, order=self._routes.next_order(), remove=remove)
+        subscription = Subscription(subject, mailbox, workers, order=self._routes.next_order(), remove=remove)
+        name = f"gridbus {mailbox.owner}: {mailbox.name}"
         for worker in workers:
-            self._tasks.start_soon(subscription.run, worker, name=f"gridbus {mailbox.owner}: {mailbox.name}")
+            worker.subscription = subscription
+            self._tasks.start(worker.run(), name=name, owner=worker)
         return subscription
+
+    def _forget(self, subscription: Subscription) -> None:
+        self._routes.remove(subscription.subject, subscription)

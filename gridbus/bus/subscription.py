@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import attrs
@@ -37,18 +38,18 @@ class SubscriptionStats:
 class Subscription:
     """One bounded mailbox and its workers."""
 
-    __slots__ = ("_closed", "_ended", "_ends", "_remove", "mailbox", "order", "topic", "workers")
+    __slots__ = ("_closed", "_ended", "_ends", "_remove", "mailbox", "order", "subject", "workers")
 
     def __init__(
         self,
-        topic: str,
+        subject: str | type[Any],
         mailbox: Mailbox,
         workers: tuple[Worker, ...],
         *,
         order: int,
         remove: Callable[[Subscription], None],
     ) -> None:
-        self.topic, self.mailbox, self.workers, self.order = topic, mailbox, workers, order
+        self.subject, self.mailbox, self.workers, self.order = subject, mailbox, workers, order
         self._remove = remove
         self._closed = False
         self._ended = 0
@@ -69,20 +70,22 @@ class Subscription:
         return self.mailbox.owner
 
     @property
+    def topic(self) -> str:
+        """The topic or pattern, or ``payload`` and a type's name."""
+        return self.mailbox.topic
+
+    @property
     def is_closed(self) -> bool:
         """Tell whether it takes no more events."""
         return self._closed
 
-    async def run(self, worker: Worker) -> None:
-        """Run one of the workers to its end; started by the bus."""
-        try:
-            await worker.run()
-        finally:
-            self._ended += 1
-            if self._ended == len(self.workers):
-                for end in self._ends:
-                    if not end.done():
-                        end.set_result(None)
+    def note_end(self) -> None:
+        """One of the workers has ended; called by the bus."""
+        self._ended += 1
+        if self._ended == len(self.workers):
+            for end in self._ends:
+                if not end.done():
+                    end.set_result(None)
 
     def close(self) -> int:
         """End at once: no event is handed over after this returns; return how many were waiting and are dropped.

@@ -70,7 +70,7 @@ class Switchboard(Subscriber):
             for job in streams:
                 job.cancel()
 
-        subscription = self._start(mailbox, handler, checked, remove)
+        subscription = self._start(channel.name, mailbox, handler, checked, remove)
         self._servers[subscription] = None
         return subscription
 
