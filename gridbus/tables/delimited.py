@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -69,20 +68,19 @@ def _first_record(reading: Reading, records: Records, dialect: Dialect) -> Batch
     else:
         raise reading.error("the file holds blank lines only; a table has a line of column names at least")
     if before:
-        reading.note(before[0], f"{len(before)} lines before the column names are left out, to line {before[-1]}")
+        reading.note(before[0], f"what stands before the column names, to line {before[-1]}, is left out")
     return batch
 
 
 def _names(reading: Reading, first: Batch, batch: Batch, dialect: Dialect) -> list[str]:
-    """Return the column names; where most rows have more cells than there are names, the others get one too."""
+    """Return the column names; where all rows have more cells than there are names, the others get one too."""
     cells = first.rows[0]
     if not dialect.header:
         return [f"column_{number}" for number in range(1, len(cells) + 1)]
     rows = [row for row in batch.rows if row]
-    wider = [len(row) for row in rows if any(row[len(cells) :])]
-    if len(wider) * 2 > len(rows):
-        width = Counter(wider).most_common(1)[0][0]
-        unnamed = [""] * (width - len(cells))
+    widths = set(map(len, rows))
+    if len(rows) > 1 and len(widths) == 1 and any(any(row[len(cells) :]) for row in rows):
+        unnamed = [""] * (widths.pop() - len(cells))
         # R leaves out the name of the first column, which holds row names; others leave out the last.
         cells = unnamed + cells if len(unnamed) == 1 else cells + unnamed
     return column_names(cells, reading, first.line)
@@ -100,11 +98,13 @@ def _even_rows(reading: Reading, batch: Batch, width: int) -> tuple[list[list[st
     for index, row in enumerate(batch.rows):
         line = batch.line_of(index)
         if len(row) > width and any(row[width:]):
-            too_many = f"{len(row)} cells for {width} columns, the last is {row[-1][:40]!r}"
-            reading.skip(line, f"{too_many} (a cell that holds the delimiter must be quoted)")
+            count = f"cells: {len(row)}, columns: {width}"
+            reading.skip(
+                line, f"{count}, the last cell is {row[-1][:40]!r} (one that holds the delimiter must be quoted)"
+            )
             continue
         if 0 < len(row) < width:
-            reading.note(line, f"{len(row)} cells for {width} columns; the others are empty")
+            reading.note(line, f"cells: {len(row)}, columns: {width}; the others are empty")
         if row:
             rows.append(row[:width] + [""] * (width - len(row)))
             lines.append(line)

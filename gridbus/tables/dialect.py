@@ -43,7 +43,7 @@ class Dialect:
         parts = [f"{DELIMITERS.get(self.delimiter, repr(self.delimiter))}-separated"]
         parts += ["quotes are plain text"] * (not self.quoting)
         parts += ["quotes escaped by a backslash"] * (self.escape is not None)
-        parts += [f"{self.preamble} lines before the table"] * bool(self.preamble)
+        parts += ["text before the table"] * bool(self.preamble)
         parts.append("column names first" if self.header else "no column names")
         return ", ".join(parts)
 
@@ -72,17 +72,22 @@ def parse(sample: str, dialect: Dialect, *, strict: bool = False) -> list[list[s
     return list(islice(filter(None, reader), _ROWS))
 
 
-def find_delimiter(sample: str, *, quoting: bool = True) -> str | None:
+def find_delimiter(sample: str, *, quoting: bool = True, least: float = 0.0) -> str | None:
     """Return the delimiter that cuts the rows most evenly, None where none cuts them.
 
     The first row counts most, as it holds the names.
+
+    Args:
+        sample: the first lines.
+        quoting: whether delimiters in quotes are none.
+        least: the share of rows that must have the same number of cells.
     """
     best, best_score = None, (False, 0.0, 0)
     for delimiter in DELIMITERS:
         widths = [len(row) for row in parse(sample, Dialect(delimiter, quoting=quoting))]
         width, count = Counter(widths).most_common(1)[0] if widths else (1, 1)
         score = (widths[:1] == [width], round(count / max(len(widths), 1), 1), width)
-        if width > 1 and score > best_score:
+        if width > 1 and score > best_score and count >= least * len(widths):
             best, best_score = delimiter, score
     return best
 

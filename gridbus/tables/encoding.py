@@ -70,9 +70,11 @@ def find_encoding(reading: Reading, file: BinaryIO, given: str | None) -> str:
 
 def _known(reading: Reading, encoding: str) -> str:
     try:
-        b"".decode(encoding)
-    except LookupError:
-        raise reading.error(f"Python knows no encoding of text {encoding!r}") from None
+        b" ".decode(encoding)
+    except UnicodeError:
+        return encoding  # one of more than a byte per character
+    except (LookupError, ValueError):
+        raise reading.error(f"no encoding of text is called {encoding!r}") from None
     return encoding
 
 
@@ -128,7 +130,7 @@ def _line_at(file: BinaryIO, offset: int) -> int:
 
 def _legacy_encoding(sample: bytes) -> str | None:
     beyond = re.findall(rb"[\x80-\xff]+", sample)
-    in_a_row = sum(len(run) for run in beyond if len(run) > 1)
+    in_a_row = sum(len(run) for run in beyond if len(run) > 2)
     if _WESTERN.issuperset(b"".join(beyond)) and in_a_row < 0.2 * sum(map(len, beyond)):
         return "cp1252"  # charset_normalizer prefers cp1250, and makes Polish letters of Spanish ones
     from charset_normalizer import from_bytes  # 30 ms to import, for files that are not UTF-8

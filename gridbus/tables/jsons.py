@@ -42,7 +42,7 @@ def read_lines(reading: Reading, file: BinaryIO, encoding: str, objects: Objects
             objects.add(found, partial(operator.add, pieces.line))
         else:
             _read_each_line(reading, piece, pieces.line, objects)
-    _check_any(reading)
+    objects.finish()
 
 
 def read_array(reading: Reading, file: BinaryIO, encoding: str, objects: Objects) -> None:
@@ -71,13 +71,7 @@ def read_array(reading: Reading, file: BinaryIO, encoding: str, objects: Objects
         _add_items(reading, items, range(start, min(start + _CHUNK, len(items))), line_of, objects)
     if not items:
         reading.note(1, "the array is empty")
-    _check_any(reading)
-
-
-def _check_any(reading: Reading) -> None:
-    if not reading.rows and reading.skipped and reading.skipped == reading.problem_count:
-        first = reading.problems[0]
-        raise reading.error(f'no row was found, each is an object as in {{"name": "Ada"}}; {first.message}', first.line)
+    objects.finish()
 
 
 def _read_each_line(reading: Reading, piece: str, first: int, objects: Objects) -> None:
@@ -86,7 +80,7 @@ def _read_each_line(reading: Reading, piece: str, first: int, objects: Objects) 
     for number, line in enumerate(io.StringIO(piece, newline=""), first):
         if line.isspace():
             continue
-        data = line.encode()
+        data = line.rstrip("\r\n").encode()
         try:
             found.append(_OBJECT.decode(data))
             lines.append(number)
@@ -162,6 +156,8 @@ def _explain(data: bytes | bytearray, error: Exception) -> tuple[int, int, str]:
             return found.lineno, found.colno, f"broken JSON: {found.msg}"
         except (ValueError, RecursionError):
             pass
+        else:
+            return 1, 1, r"a \u escape stands for half a character"
     return 1, 1, _reason(error)
 
 

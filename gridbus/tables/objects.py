@@ -8,7 +8,7 @@ from typing import Any
 from gridbus.tables.columns import Columns
 from gridbus.tables.json_values import read_values
 from gridbus.tables.names import Ids, column_names
-from gridbus.tables.reading import Reading
+from gridbus.tables.reading import LEFT_OUT, Reading
 from gridbus.tables.runs import written
 
 
@@ -45,13 +45,18 @@ class Objects:
         self._reading.rows += len(objects)
 
     def finish(self) -> None:
-        """Check that there was a column for ids.
+        """Check that there were rows, and a column for their ids.
 
         Raises:
-            FileFormatError: there was none.
+            FileFormatError: there was no such column, or all that was there was left out.
         """
         if self.ids is not None and self._keys:
             self.ids.position(list(self._keys))
+        reading = self._reading
+        if not reading.rows and reading.skipped and reading.skipped == reading.problem_count:
+            first = reading.problems[0]
+            reason = first.message.removesuffix(LEFT_OUT)
+            raise reading.error(f'no row was found, each is an object as in {{"name": "Ada"}}; {reason}', first.line)
 
     def _add_keys(self, keys: Sequence[str], line_of: Callable[[int], int]) -> None:
         for key in keys:

@@ -66,7 +66,7 @@ def read_table(
         encoding = find_encoding(reading, file, encoding)
         if kind is None or (kind is FileFormat.JSON and format is None):
             kind = _format_by_content(reading, read_sample(file, encoding), kind)
-        if kind is FileFormat.TSV:
+        if kind is FileFormat.TSV and "\t" in read_sample(file, encoding):
             delimiter = delimiter or "\t"
         if kind in (FileFormat.CSV, FileFormat.TSV):
             # The standard library's csv and json are imported only by those who read such files.
@@ -86,7 +86,7 @@ def read_table(
             written = "an array of objects" if kind is FileFormat.JSON else "an object per line"
     types, rows = columns.finish(reading.check)
     for name, count in columns.missing():
-        reading.note(1, f"column {name!r}: {count:,} cells that say NA, null or the like are read as empty")
+        reading.note(1, f"column {name!r}: {count:,} empty cells are written NA, null or the like")
     reading.check()
     return Table(
         source=reading.path,
@@ -119,7 +119,7 @@ def _format_by_content(reading: Reading, sample: str, kind: FileFormat | None) -
         return FileFormat.JSON
     from gridbus.tables.dialect import find_delimiter
 
-    if find_delimiter(sample) is None:
+    if find_delimiter(sample, least=0.8) is None:
         raise reading.error(f"the content is of no kind that is known: {_KNOWN}; or name its format")
     return FileFormat.CSV
 

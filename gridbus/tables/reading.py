@@ -16,6 +16,7 @@ from gridbus.tables.table import MAX_PROBLEMS, Problem
 Progress: TypeAlias = Callable[[int, int, int], object]
 """Called with bytes read, bytes in all and rows so far."""
 
+LEFT_OUT = "; the row is left out"
 BLOCK = 1 << 17  # bytes per read: some thousand rows
 
 
@@ -96,7 +97,7 @@ class Reading:
     def skip(self, line: int, message: str) -> None:
         """Record a row that is left out."""
         self.skipped += 1
-        self.note(line, f"{message}; the row is left out")
+        self.note(line, message + LEFT_OUT)
 
     def error(self, reason: str, line: int | None = None, column: int | None = None) -> FileFormatError:
         """Return the error that this file cannot be read for ``reason``."""
