@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 
@@ -16,15 +16,17 @@ from gridbus.bus import Bus
 from gridbus.clock import Clock
 from gridbus.config import AppConfig, GridConfig, StorageConfig, StorageKind, read_config
 from gridbus.contracts import StorageBackend
-from gridbus.errors import GridbusError
+from gridbus.errors import GridbusError, PluginError, PluginValidationError
 from gridbus.events import Event
 from gridbus.events.system import APP_STARTED, APP_STOPPING, PLUGIN_FAILED, AppStarted, AppStopping, PluginFailed
 from gridbus.grid import Grid
 from gridbus.manifest import Permission
-from gridbus.plugins import PluginManager, PluginSource
+from gridbus.plugins import PluginManager, PluginSource, PluginState
 
 if TYPE_CHECKING:
     from signal import Signals
+
+T = TypeVar("T")
 
 
 class App:
@@ -68,6 +70,7 @@ class App:
         """
         self._name, self._grid_config = name, grid or GridConfig()
         self._rows, self._sources = rows, tuple(plugins)
+        self._ids: tuple[str | None, ...] = (None,) * len(self._sources)  # that the plugins are to have, where told
         self._storage_given, self._grants = storage, dict(grants or {})
         self._strict, self._grace, self._clock, self._trace = strict, grace, clock, trace
         self._failures: list[PluginFailed] = []
@@ -87,7 +90,7 @@ class App:
         if not isinstance(config, AppConfig):
             config = read_config(config)
         enabled = {plugin_id: one for plugin_id, one in config.plugins.items() if one.enabled}
-        return cls(
+        app = cls(
             name=config.name,
             grid=config.grid,
             plugins=[(one.use or plugin_id, one.config or None) for plugin_id, one in enabled.items()],
@@ -96,6 +99,8 @@ class App:
             strict=strict,
             **options,
         )
+        app._ids = tuple(enabled)
+        return app
 
     @property
     def name(self) -> str:
@@ -188,11 +193,33 @@ class App:
         await bus.publish(APP_STARTED, AppStarted(self._name, self.plugins))
 
     async def _start_plugins(self, manager: PluginManager) -> None:
-        try:
-            await manager.register_and_initialize_all(self._sources)
-        except ExceptionGroup as group:
-            if self._strict:
-                raise group.exceptions[0] if len(group.exceptions) == 1 else group from None
+        """Start the plugins in the order of their dependencies; one that fails does not keep the others from it."""
+        errors: list[PluginError] = []
+        ids: list[str] = []
+        for source, plugin_id in zip(self._sources, self._ids, strict=True):
+            try:
+                info = await manager.register(source)
+                if plugin_id not in (None, info.id):
+                    await self._refuse_other(manager, info.id, str(plugin_id))
+                ids.append(info.id)
+            except PluginError as error:
+                errors.append(error)
+        for plugin_id in ids:
+            try:
+                if manager.get_plugin(plugin_id).state is PluginState.REGISTERED:  # it may have come up for another
+                    await manager.initialize(plugin_id)
+            except PluginError as error:
+                errors.append(error)
+        if errors and self._strict:
+            raise errors[0] if len(errors) == 1 else ExceptionGroup(f"{len(errors)} plugins did not start", errors)
+
+    async def _refuse_other(self, manager: PluginManager, found: str, expected: str) -> None:
+        """Refuse a plugin that calls itself otherwise than the application does: its grants would go astray."""
+        await manager.unregister_and_destroy(found)
+        error = PluginValidationError(f"the plugin that is configured as {expected!r} is {found!r}", expected)
+        fact = PluginFailed(expected, "configure", type(error).__name__, str(error))
+        await self.bus.publish(PLUGIN_FAILED, fact, source="app")
+        raise error
 
     def _open_storage(self) -> StorageBackend:
         """Return where plugins keep their values; one that is made here is closed here."""
@@ -220,7 +247,7 @@ class App:
             await self._stack.aclose()
 
 
-def _started(part: Any) -> Any:
+def _started(part: T | None) -> T:
     if part is None:
         raise GridbusError("the application has not started: async with App(...) as app")
     return part

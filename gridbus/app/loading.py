@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 
 import attrs
 from anyio import to_thread
@@ -15,6 +16,8 @@ from gridbus.events.grid import DataLoaded
 from gridbus.events.system import DATA_PROGRESS, LoadProgress
 from gridbus.grid import Grid
 from gridbus.tables import Table, read_table
+
+_PAUSE = 0.1  # seconds between two events about the progress
 
 
 @attrs.frozen
@@ -53,10 +56,14 @@ async def _read(bus: Bus, path: str | os.PathLike[str], id_column: str | None) -
     loop = asyncio.get_running_loop()
     source = os.fspath(path)
     is_wanted = True
+    told_at = -_PAUSE
 
     def tell(bytes_read: int, bytes_total: int, rows: int) -> None:
         """Run in the thread; the loop may be gone by now, or the reading abandoned."""
-        if is_wanted:
+        nonlocal told_at
+        now = time.monotonic()
+        if is_wanted and now - told_at >= _PAUSE:
+            told_at = now
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_publish, bus, LoadProgress(source, rows, bytes_read, bytes_total))
 

@@ -1,7 +1,8 @@
-"""Two plugins of the demo's own: one reviews licences, and asks the other how large a package is."""
+"""Two plugins of the demo's own: one reviews licences, and asks the other how much there is under each."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,21 +17,23 @@ from gridbus.events.grid import DATA_LOAD, ROW_CREATE, ROW_UPDATE, DataLoaded, R
 from gridbus.manifest import PluginMetadata
 from gridbus.plugins import Plugin, intercepts, on, serves
 
+MOST_COMMON = 3  #: licences that the reviewer tells of
+
 
 @attrs.frozen
 class SizeOf:
-    """Asks how large a package is among the others."""
+    """Asks how much there is under a licence."""
 
-    name: str
+    licence: str | None  #: None: under none that is stated
 
 
 @attrs.frozen
 class SizeReport:
-    """How large a package is among the others."""
+    """How much there is under a licence."""
 
-    bytes: int
-    rank: int  #: 1 is the largest
     packages: int
+    bytes: int
+    share: float  #: of the bytes of all packages, from 0 to 1
 
 
 SIZE_OF: Channel[SizeOf, SizeReport] = Channel("size-reporter:size-of", SizeOf, SizeReport)
@@ -38,9 +41,8 @@ SIZE_OF: Channel[SizeOf, SizeReport] = Channel("size-reporter:size-of", SizeOf, 
 
 @attrs.frozen
 class Finding:
-    """What the reviewer has to say about a package."""
+    """What the reviewer has to say."""
 
-    package: str
     text: str
 
 
@@ -48,24 +50,27 @@ LICENCE_FINDING: Topic[Finding] = Topic("licence-reviewer:finding", Finding)
 
 
 class SizeReporter(Plugin):
-    """Tells how large a package is, from the grid as it is when somebody asks."""
+    """Tells how much there is under a licence, from the grid as it is when somebody asks."""
 
     metadata = PluginMetadata(id="size-reporter", name="Size reporter", version="1.0.0", permissions=("grid.read",))
 
     @serves(SIZE_OF)
     async def size_of(self, message: SizeOf) -> SizeReport:
-        """Tell size and rank."""
-        sizes: dict[Any, int] = {}
-        query = GridQuery(scope=RowScope.ALL, columns=("name", "bytes"))
-        async with self.ctx.grid.stream(query) as pages:
+        """Add up the packages."""
+        packages = size = total = 0
+        async with self.ctx.grid.stream(GridQuery(scope=RowScope.ALL, columns=("licence", "bytes"))) as pages:
             async for page in pages:
-                sizes.update((name, size) for name, size in page.rows if isinstance(size, int))
-        size = sizes.get(message.name, 0)
-        return SizeReport(size, 1 + sum(other > size for other in sizes.values()), len(sizes))
+                for licence, count in page.rows:
+                    count = count if isinstance(count, int) else 0
+                    total += count
+                    if licence == message.licence:
+                        packages += 1
+                        size += count
+        return SizeReport(packages, size, size / total if total else 0.0)
 
 
 class LicenceReviewer(Plugin):
-    """Finds packages that state no licence, and lets nobody take one away."""
+    """Tells which licences there are, minds packages without one, and lets nobody take one away."""
 
     metadata = PluginMetadata(
         id="licence-reviewer",
@@ -77,17 +82,20 @@ class LicenceReviewer(Plugin):
 
     @on(DATA_LOAD)
     async def review_all(self, event: Event[DataLoaded]) -> None:
-        """Look at each package that was loaded."""
-        query = GridQuery(scope=RowScope.ALL, columns=("name", "licence"))
-        async with self.ctx.grid.stream(query) as pages:
+        """Tell of the most common licences."""
+        counts: Counter[Any] = Counter()
+        async with self.ctx.grid.stream(GridQuery(scope=RowScope.ALL, columns=("licence",))) as pages:
             async for page in pages:
-                for name, licence in page.rows:
-                    await self._review(str(name), licence)
+                counts.update(licence for (licence,) in page.rows)
+        for licence, _ in counts.most_common(MOST_COMMON):
+            await self._tell(f"{licence or 'no licence stated'}:", licence)
 
     @on(ROW_CREATE)
     async def review_new(self, event: Event[RowCreated]) -> None:
-        """Look at a package that is new."""
-        await self._review(str(event.payload.values["name"]), event.payload.values["licence"])
+        """Mind a new package without a licence."""
+        values = event.payload.values
+        if values["licence"] is None:
+            await self._tell(f"{values['name']} states no licence, which makes", None)
 
     @intercepts(ROW_UPDATE)
     def keep_licence(self, draft: Draft[RowUpdated]) -> None:
@@ -95,12 +103,11 @@ class LicenceReviewer(Plugin):
         if _is_taken(draft.payload.old, draft.payload.new):
             raise Veto("a licence that was stated stays stated")
 
-    async def _review(self, name: str, licence: object) -> None:
-        if licence is not None:
-            return
-        report = await self.ctx.ask(SIZE_OF, SizeOf(name))
-        place = f"by size it is number {report.rank} of {report.packages}, with {report.bytes:,} bytes"
-        await self.ctx.publish(LICENCE_FINDING, Finding(name, f"states no licence; {place}"))
+    async def _tell(self, subject: str, licence: str | None) -> None:
+        report = await self.ctx.ask(SIZE_OF, SizeOf(licence))
+        noun = "package" if report.packages == 1 else "packages"
+        size = f"{report.bytes:,} bytes, {report.share:.1%} of all"
+        await self.ctx.publish(LICENCE_FINDING, Finding(f"{subject} {report.packages} {noun} with {size}"))
 
 
 def _is_taken(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -58,13 +58,12 @@ def print_summary(summary: Summary, console: Console) -> None:
 
 
 def problem_lines(summary: Summary) -> Iterator[str]:
-    """Yield what went wrong beside the lines of OPS, which are told as they come."""
-    yield from load_problem_lines(summary.load_problems, summary.load_problem_count, summary.skipped)
+    """Yield what went wrong with plugins; what did with FILE and OPS was told as it came."""
     for name, figures in summary.plugins.items():
         if figures.health != "healthy" and figures.message:
             yield f"plugin {name}: {figures.health}: {figures.message}"
         if figures.failed or figures.dropped:
-            yield f"plugin {name}: {figures.failed:,} calls failed, {figures.dropped:,} events dropped"
+            yield f"plugin {name}: calls that failed: {figures.failed:,}, events dropped: {figures.dropped:,}"
     yield from summary.plugin_problems
 
 
@@ -81,7 +80,8 @@ def load_problem_lines(problems: tuple[str, ...], count: int, skipped: int) -> I
 def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "rows", f"{summary.rows:,}"
     yield "visible", f"{summary.visible:,}"
-    yield "operations", f"{summary.operations:,} applied, {len(summary.errors):,} refused"
+    if summary.operations or summary.errors:
+        yield "operations", f"{summary.operations:,} applied, {len(summary.errors):,} refused"
     if summary.skipped:
         yield "not loaded", f"{summary.skipped:,} rows of the file"
     yield "seconds", f"{summary.seconds:.2f}"

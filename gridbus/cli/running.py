@@ -19,6 +19,7 @@ from gridbus.cli.applying import Operator
 from gridbus.cli.lines import read_lines
 from gridbus.cli.operations import LineError
 from gridbus.cli.progress import Bar
+from gridbus.cli.report import load_problem_lines
 from gridbus.cli.signals import Interruption, interruptible
 from gridbus.cli.summary import PluginFigures, Summary
 from gridbus.errors import FileReadError
@@ -112,7 +113,10 @@ async def _load(job: Job, course: Course) -> None:
         course.loaded = await job.app.load(job.file)
     finally:
         shown.close()
-    job.loading.advance_to(1, 1, f"{course.loaded.fact.rows:,} rows")
+    loaded = course.loaded
+    job.loading.advance_to(1, 1, f"{loaded.fact.rows:,} rows")
+    for line in load_problem_lines(loaded.problems, loaded.problem_count, loaded.fact.skipped):
+        job.tell(f"{job.file}: {line}")
 
 
 async def _apply(job: Job, course: Course) -> None:

@@ -29,7 +29,7 @@ def progress_console() -> Console:
 
 @contextmanager
 def closing_quietly() -> Iterator[None]:
-    """Exit with 141, as a program that nobody reads from any more does, where the standard output was closed."""
+    """Exit with 1 and without a word where nobody reads the standard output any more; typer and rich do the same."""
     try:
         try:
             yield
@@ -38,4 +38,4 @@ def closing_quietly() -> Iterator[None]:
     except BrokenPipeError:
         # Python flushes the standard output once more at its exit, which would fail and say so.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None
+        raise SystemExit(1) from None

@@ -12,8 +12,8 @@ import attrs
 from gridbus.bus import Bus
 from gridbus.config.model import AppConfig
 from gridbus.config.reading import read_toml, structured
-from gridbus.errors import ConfigError, PluginError
-from gridbus.plugins import PluginManager
+from gridbus.errors import ConfigError, PluginError, PluginValidationError
+from gridbus.plugins import PluginInfo, PluginManager
 
 
 @attrs.frozen
@@ -86,34 +86,56 @@ def _missing_files(data: Mapping[str, Any], path: Path) -> Iterator[tuple[str, s
 
 
 async def _plugin_problems(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Look at each plugin by itself, so that one hides nothing of another."""
+    """Register each plugin by itself, so that one hides nothing of another, and look at what they need."""
     problems: list[tuple[str, str]] = []
     async with Bus() as bus, PluginManager(bus) as manager:
         installed = [found.id for found in await manager.discover()]
         for plugin_id, entry in _table(data, "plugins").items():
             if not isinstance(entry, Mapping) or entry.get("enabled") is False:
                 continue
-            key = f"plugins.{plugin_id}"
-            use = entry.get("use")
-            if use is None and plugin_id not in installed:
-                near = get_close_matches(plugin_id, installed, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(installed) or 'none'}"
-                problems.append(
-                    (key, f'no installed package offers this plugin; {hint}; or write use = "module:Class"')
-                )
-                continue
-            config = entry.get("config")
-            if (use is not None and not isinstance(use, str)) or not isinstance(config, Mapping | None):
+            use, config = entry.get("use"), entry.get("config")
+            if not isinstance(use, str | None) or not isinstance(config, Mapping | None):
                 continue  # a wrong type, which was told already
-            try:
-                verdict = await manager.validate_plugin_config(use or plugin_id, dict(config) if config else None)
-            except PluginError as error:
-                problems.append((f"{key}.use" if use else key, str(error)))
+            if use is None and plugin_id not in installed:
+                problems.append((f"plugins.{plugin_id}", _not_installed(plugin_id, installed)))
                 continue
-            for problem in verdict.errors:
-                below, reason = _split(problem)
-                problems.append((f"{key}.config{_joined(below)}", reason))
+            problems += await _registered(manager, plugin_id, use, config)
+        infos = {info.id: info for info in manager.list_plugins()}
+        for info in infos.values():
+            problems += [(f"plugins.{info.id}", reason) for reason in _unmet(info, infos)]
     return problems
+
+
+async def _registered(
+    manager: PluginManager, plugin_id: str, use: str | None, config: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    key = f"plugins.{plugin_id}"
+    try:
+        info = await manager.register(use or plugin_id, dict(config) if config else None)
+    except PluginValidationError as error:
+        reasons = error.details.get("problems")
+        if not reasons:
+            return [(key, str(error))]
+        return [(f"{key}.config{_joined(below)}", reason) for below, reason in map(_split, reasons)]
+    except PluginError as error:
+        return [(f"{key}.use" if use else key, str(error))]
+    return [] if info.id == plugin_id else [(f"{key}.use", f"this plugin is {info.id!r}: name the table after it")]
+
+
+def _unmet(info: PluginInfo, others: Mapping[str, PluginInfo]) -> Iterator[str]:
+    """Yield what a plugin needs and does not get."""
+    for need in info.metadata.dependencies:
+        other = others.get(need.id)
+        if other is None and not need.optional:
+            yield f"it needs the plugin {need.id!r}, which is not among these"
+        elif other is not None and not need.versions.contains(other.metadata.version):
+            yield f"it needs another {need.id!r}: {need.versions.explain(other.metadata.version)}"
+
+
+def _not_installed(plugin_id: str, installed: list[str]) -> str:
+    near = get_close_matches(plugin_id, installed, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(installed) or 'none'};"
+    return f'no installed package offers this plugin; {hint} otherwise write use = "module:Class"'
 
 
 def _joined(key: str) -> str:

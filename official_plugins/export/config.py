@@ -14,7 +14,7 @@ from official_plugins.export.messages import ExportFormat
 class ExportConfig:
     """Which files may be made, and where."""
 
-    formats: tuple[ExportFormat, ...] = tuple(ExportFormat)  #: what may be asked for
+    formats: tuple[ExportFormat, ...] | None = None  #: what may be asked for; whatever can be made here where None
     directory: Path | None = None
     """Where files go: paths are relative to it and may not lead out of it. None: anywhere, relative to the working
     folder of the application."""
@@ -24,7 +24,7 @@ class ExportConfig:
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot work."""
         problems = []
-        if not self.formats:
+        if self.formats is not None and not self.formats:
             problems.append(f"name at least one of {', '.join(ExportFormat)} @ formats")
         if not 1 <= self.chunk_rows <= 10_000:
             problems.append(f"between 1 and 10,000 is needed, not {self.chunk_rows} @ chunk_rows")

@@ -60,13 +60,11 @@ class Export(Plugin[ExportConfig]):
     )
 
     async def initialize(self, ctx: PluginContext) -> None:
-        """Find out which formats can be made here."""
+        """Find out which of the configured formats can be made here."""
         self._running: dict[str, anyio.CancelScope] = {}
         self._made = self._failed = 0
-        errors = {wanted: obstacle(wanted) for wanted in self.config.formats}
-        self._obstacles = {wanted: str(error) for wanted, error in errors.items() if error is not None}
-        for reason in self._obstacles.values():
-            ctx.log.info("%s", reason)
+        errors = {wanted: obstacle(wanted) for wanted in self.config.formats or ()}
+        self._obstacles = {wanted.value: str(error) for wanted, error in errors.items() if error is not None}
 
     @serves(EXPORT, concurrency=_AT_ONCE)
     async def export(self, request: ExportRequest) -> ExportResult:
@@ -101,7 +99,7 @@ class Export(Plugin[ExportConfig]):
         return scope is not None
 
     async def health_check(self) -> PluginHealth:
-        """Tell what was exported, and which formats cannot be made here."""
+        """Tell what was exported, and which of the configured formats cannot be made here."""
         details = {"made": self._made, "failed": self._failed, "running": len(self._running), **self._obstacles}
         if self._obstacles:
             return PluginHealth.warning("; ".join(self._obstacles.values()), **details)
@@ -118,9 +116,9 @@ class Export(Plugin[ExportConfig]):
         raise ExportError(f"the export {request.id!r} was cancelled")
 
     async def _run(self, request: ExportRequest) -> ExportResult:
-        if request.format not in self.config.formats:
-            allowed = ", ".join(self.config.formats)
-            raise ExportError(f"{request.format} is not among the formats of this application: {allowed}")
+        allowed = self.config.formats
+        if allowed is not None and request.format not in allowed:
+            raise ExportError(f"{request.format} is not among the formats of this application: {', '.join(allowed)}")
         began = time.monotonic()
         target = await to_thread.run_sync(lambda: Target(resolve_target(request.path, self.config.directory)))
         try:

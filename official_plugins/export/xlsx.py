@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import shutil
 import tempfile
@@ -37,7 +38,7 @@ class XlsxSheet:
             ExportError: there are more columns than Excel has.
         """
         try:
-            import xlsxwriter
+            xlsxwriter: Any = importlib.import_module("xlsxwriter")
         except ImportError:
             raise MissingExtraError("exporting to xlsx", "XlsxWriter", "export") from None
         if len(options.columns) > _MOST_COLUMNS:
