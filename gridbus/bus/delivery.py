@@ -149,8 +149,9 @@ class Worker:
         self.mailbox.cells.remove(self.cell)
         self.mailbox.activity.leave()
         self.cell.event = None
-        if self.subscription is not None:
-            self.subscription.note_end()
+        subscription, self.subscription = self.subscription, None  # no circle: what has ended goes without the collector
+        if subscription is not None:
+            subscription.note_end()
 
     def doze(self) -> asyncio.Future[None]:
         """Go to sleep: return what to await until the mailbox has something, or is sealed."""
