@@ -51,7 +51,7 @@ clean: ## remove .venv, caches and what was built
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp per set of extras; a change of pyproject.toml installs again.
-$(VENV)/.stamp-core: EXTRAS :=
+$(VENV)/.stamp-core: EXTRAS := [export,analytics]
 $(VENV)/.stamp-dev: EXTRAS := [dev]
 $(VENV)/.stamp-bench: EXTRAS := [bench]
 $(VENV)/.stamp-docs: EXTRAS := [docs]

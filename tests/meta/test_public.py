@@ -31,10 +31,11 @@ def test_every_folder_of_code_is_a_package(project: Path, sources: tuple[Any, ..
 
 
 def test_init_holds_only_imports_and_all(packages: tuple[Any, ...]) -> None:
-    """Importing a package runs nothing of its own; the top one also knows its version."""
+    """Importing a package runs nothing of its own; the top one knows its version, and where its names live."""
     others = [
         f"{package.path}:{node.lineno}"
         for package in packages
+        if package.module != "gridbus"
         for node in package.tree.body
         if not isinstance(node, ast.Import | ast.ImportFrom)
         and not is_docstring(node)
@@ -56,6 +57,19 @@ def test_all_is_sorted_and_complete(packages: tuple[Any, ...]) -> None:
         wrong += [f"{package.path}: {name} is missing in __all__" for name in sorted(imported - set(declared))]
         wrong += [f"{package.path}: {name} is in __all__ only" for name in sorted(set(declared) - imported)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_top_package_knows_where_its_names_live(packages: tuple[Any, ...]) -> None:
+    """What type checkers read, what is imported at first use, and ``__all__`` name the same things in the same places."""
+    [top] = [package for package in packages if package.module == "gridbus"]
+    [block] = [node for node in top.tree.body if isinstance(node, ast.If)]
+    read = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    import gridbus
+
+    assert read == gridbus._HOME_OF
+    assert sorted(gridbus.__all__, key=sort_key) == gridbus.__all__ == dir(gridbus)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        gridbus.nothing  # noqa: B018
 
 
 def test_each_public_name_can_be_imported(packages: tuple[Any, ...]) -> None:
@@ -128,9 +142,13 @@ def declared_names(tree: ast.Module) -> list[str]:
 
 
 def imported_names(tree: ast.Module) -> Iterator[str]:
-    """The public names that imports and ``__version__`` bind."""
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+    """The public names that imports of our own, for type checkers too, and ``__version__`` bind."""
+    blocks = [node.body for node in tree.body if isinstance(node, ast.If)]
+    for node in [*tree.body, *(inner for block in blocks for inner in block)]:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in (
+            "gridbus",
+            "official_plugins",
+        ):
             yield from (alias.asname or alias.name for alias in node.names if not alias.name.startswith("_"))
         elif isinstance(node, ast.Assign):
             yield from assigned(node) & {"__version__"}
