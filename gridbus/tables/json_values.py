@@ -31,12 +31,12 @@ def read_values(values: Sequence[Any], column: Kind = Kind.EMPTY) -> Run:
     if types == {str}:
         run = by_distinct(values, lambda some: _read_texts(some, column))
         if run.source is not None:
-            run.source = "\n".join(value or "" for value in values)
+            run.source = _lines(values)
         return run
     kind = _KINDS.get(types, Kind.TEXT)
     if kind is Kind.FLOAT and int in types:
         if all(is_exact_float(value) for value in values if type(value) is int):
-            return Run(kind, [None if value is None else float(value) for value in values])
+            return Run(kind, [None if value is None else float(value) for value in values], _lines(values))
         kind = Kind.TEXT
     return Run(kind, list(map(written, values)) if kind is Kind.TEXT else values)
 
@@ -51,3 +51,7 @@ def _read_texts(values: Sequence[Any], column: Kind) -> Run:
                 parsed = [None if value is None else next(rest) for value in values]
             return Run(kind, parsed, None if kind is Kind.DATE else "")
     return Run(Kind.TEXT, values)
+
+
+def _lines(values: Sequence[Any]) -> str:
+    return "\n".join(written(value) or "" for value in values)

@@ -15,6 +15,8 @@ import pytest
 
 from gridbus.codec import structure
 from gridbus.errors import ConfigError
+from gridbus.events.grid import ROW_CREATE
+from gridbus.events.topic import Topic
 from gridbus.query import And, Compare, Filter, Not, Value
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Settings:
     data: bytes = b""
     noted: Annotated[int, "a note"] = 0
     anything: Any = None
+    sure: Not | None = None
 
 
 @attrs.frozen
@@ -159,6 +162,7 @@ def test_values_are_read_by_their_type(key: str, value: Any, expected: Any) -> N
         ("limits", {"memory": 5.0}, "expected int, got float 5.0 @ $.limits.memory"),
         ("limits", {"share": "1"}, 'expected float, got str "1" @ $.limits.share'),
         ("limits", {"share": True}, "expected float, got bool true @ $.limits.share"),
+        ("limits", {"share": 10**400}, "expected float, got int 1000"),
         ("limits", {"memroy": 1}, 'unknown key "memroy", did you mean "memory"? @ $.limits.memroy'),
         ("tags", "abc", 'expected list, got str "abc" @ $.tags'),
         ("tags", ["a", 1], "expected str, got int 1 @ $.tags[1]"),
@@ -170,6 +174,7 @@ def test_values_are_read_by_their_type(key: str, value: Any, expected: Any) -> N
         ("most", True, "expected int or null, got bool true @ $.most"),
         ("day", "2024-02-30", 'expected a date (YYYY-MM-DD), got str "2024-02-30" @ $.day'),
         ("day", "20240229", 'expected a date (YYYY-MM-DD), got str "20240229" @ $.day'),
+        ("at", "yesterday at noon", "expected a datetime (YYYY-MM-DDTHH:MM:SS), got str"),
         ("day", datetime(2024, 2, 29), "expected a date (YYYY-MM-DD), got datetime"),
         ("at", "2024-02-29", 'expected a datetime (YYYY-MM-DDTHH:MM:SS), got str "2024-02-29" @ $.at'),
         ("where", {"and": [{"column": "a", "eqq": 1}]}, "unknown operator 'eqq'"),
@@ -178,6 +183,9 @@ def test_values_are_read_by_their_type(key: str, value: Any, expected: Any) -> N
         ("several", 5, "expected Limits or list[int] or Colour or str, got int 5 @ $.several"),
         ("keys", [1, "a"], 'expected int, got str "a" @ $.keys[1]'),
         ("data", "not base64!", "expected bytes in base64"),
+        ("data", [1], "expected bytes in base64, got list of 1 @ $.data"),
+        ("path", "a\0b", "expected a path"),
+        ("sure", {"column": "a", "eq": 1}, "expected a condition of the kind Not | null, got Compare @ $.sure"),
         ("path", 3, "expected a path, got int 3 @ $.path"),
         ("noted", "x", 'expected int, got str "x" @ $.noted'),
     ],
@@ -211,6 +219,10 @@ def test_any_type_can_be_asked_for() -> None:
     """Lists, mappings and unions are read like attrs classes."""
     assert structure([{"memory": 1}], list[Limits], what="x") == [Limits(1)]
     assert structure(None, Limits | None, what="x") is None
+    assert structure(None, type(None), what="x") is None
+    assert problems(1, type(None)) == ("expected null, got int 1 @ $",)
+    assert structure(["row:create"], list[Topic], what="x") == [ROW_CREATE]
+    assert type(structure("row:create", Topic, what="x")) is Topic
     assert structure([1, [2]], Sequence[int | list[int]], what="x") == (1, [2])
 
 

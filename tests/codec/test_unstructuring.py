@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import json
-from datetime import UTC, date, datetime, timedelta, timezone
+from collections import deque
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -38,6 +40,14 @@ from gridbus.query import (
 
 class Size(enum.Enum):
     SMALL = (1, 2)
+
+
+class Count(int):
+    pass
+
+
+class Share(float):
+    pass
 
 
 @attrs.frozen
@@ -134,6 +144,11 @@ def test_dates_in_filters_are_written_as_text() -> None:
         ({3, 1, 2}, [1, 2, 3]),
         (b"hi", "aGk="),
         (Path("a/b"), "a/b"),
+        (time(12, 30), "12:30:00"),
+        (deque([1, (2,)]), [1, [2]]),
+        (MappingProxyType({"a": (1,)}), {"a": [1]}),
+        (Count(3), 3),
+        (Share(0.5), 0.5),
         ({ColumnType.INT: Column("a")}, {"int": {"name": "a", "type": "text", "title": None, "hidden": False}}),
     ],
 )

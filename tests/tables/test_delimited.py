@@ -160,6 +160,18 @@ def test_text_after_a_closing_quote_is_kept_and_reported(read: Read) -> None:
     ]
 
 
+def test_a_row_whose_quotes_do_not_match_and_that_was_read_in_parts_is_left_out(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not at hand any more; the rows after it keep their lines."""
+    monkeypatch.setattr("gridbus.tables.reading.BLOCK", 4)
+    table = read('a,b\n1,"x\nx\nx"y\n2\n3,z\n')
+    assert table.rows == [(2, None), (3, "z")]
+    assert [problem.line for problem in table.problems] == [2, 5]
+    assert "the quotes of this row do not match" in table.problems[0].message
+    assert table.skipped == 1
+
+
 def test_a_quote_that_is_open_in_the_last_line_is_reported(read: Read) -> None:
     """Only that row is in doubt."""
     table = read('a,b\n1,x\n2,"y\n')

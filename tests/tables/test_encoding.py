@@ -81,6 +81,14 @@ def test_the_encoding_is_decided_over_the_whole_file(read: Read) -> None:
     assert table.problems[0].line == 100_002
 
 
+def test_where_no_encoding_fits_characters_are_replaced(read: Read) -> None:
+    """Each row is kept, and each line named."""
+    table = read(b"a,b\n1," + bytes(range(128, 160)) + b"\n2,x\n")
+    assert table.rows == [(1, "\ufffd" * 32), (2, "x")]
+    assert [problem.line for problem in table.problems] == [2, 2]
+    assert "neither UTF-8 nor of any encoding that could be told" in table.problems[0].message
+
+
 def test_the_encoding_can_be_given(read: Read) -> None:
     """Then it is no guess."""
     table = read("nom\nRené\n".encode("mac_roman"), encoding="mac_roman")

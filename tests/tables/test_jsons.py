@@ -93,6 +93,12 @@ def test_a_type_is_decided_over_the_whole_file(read_objects: Read) -> None:
     assert table.rows[0] == ("2024-02-29", "2024-02-29 10:00", "5", "false")
 
 
+def test_numbers_in_a_column_of_text_are_as_they_were(read_objects: Read) -> None:
+    """Also where ints and floats stood together before there was text."""
+    table = read_objects([{"v": 0}, {"v": 0.5}] * 1000 + [{"v": "x"}])
+    assert table.rows[:2] == [("0",), ("0.5",)]
+
+
 def test_ints_that_no_float_can_hold_keep_their_digits(read_objects: Read) -> None:
     """Among fractions, in one chunk or in another."""
     digits = 12345678901234567
