@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import anyio
+
 from gridbus import App, SortKey, parse_filter
 from official_plugins.export import EXPORT, ExportRequest
 
@@ -15,7 +17,7 @@ async def main() -> None:
         await app.grid.filter(parse_filter({"column": "born", "ge": "1900-01-01"}))
         await app.grid.sort(SortKey("salary", desc=True))
         file = await app.grid.ask(EXPORT, ExportRequest(format="csv", path="people.csv"))
-        print(Path(file.path).read_text(encoding="utf-8"))
+        print(await anyio.Path(file.path).read_text(encoding="utf-8"))
         # A server would wait here: await app.run_until_signal()
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,8 +147,6 @@ def test_formulas_are_left_alone_where_that_is_asked(tmp_path: Path) -> None:
 
 def test_xlsx_is_read_by_openpyxl(tmp_path: Path) -> None:
     """Numbers, dates and truth values are such; no text is a formula; what Excel cannot hold is text."""
-    openpyxl = pytest.importorskip("openpyxl")
-    pytest.importorskip("xlsxwriter")
     rows = [*ROWS, ("=1+1", date(1850, 1, 1), None, None, None, float("inf")), ("http://example.org", *[None] * 5)]
     book = openpyxl.load_workbook(make(ExportFormat.XLSX, tmp_path / "a.xlsx", rows))
     sheet = book.active
@@ -165,8 +164,6 @@ def test_xlsx_is_read_by_openpyxl(tmp_path: Path) -> None:
 
 def test_xlsx_goes_on_in_further_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with the titles."""
-    openpyxl = pytest.importorskip("openpyxl")
-    pytest.importorskip("xlsxwriter")
     monkeypatch.setattr("official_plugins.export.xlsx._MOST_ROWS", 3)
     columns = (Column("n", ColumnType.INT),)
     book = openpyxl.load_workbook(
@@ -178,7 +175,6 @@ def test_xlsx_goes_on_in_further_sheets(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_xlsx_refuses_a_text_that_no_cell_holds(tmp_path: Path) -> None:
     """It is not cut off in silence, and nothing is left behind but the file that the caller removes."""
-    pytest.importorskip("xlsxwriter")
     sheet = open_sheet(ExportFormat.XLSX, SheetOptions(path=tmp_path / "a.xlsx", columns=(Column("a"),)))
     sheet.write([("fine",)])
     with pytest.raises(ExportError, match=r"row 2, column 'a': a cell of Excel holds 32,767 characters.*32,768"):

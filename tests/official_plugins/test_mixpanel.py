@@ -17,8 +17,6 @@ from official_plugins.analytics.mixpanel import MixpanelSink
 from official_plugins.analytics.sink import Outcome, Verdict
 from official_plugins.analytics.tracked import Tracked
 
-pytest.importorskip("httpx")
-
 BATCH = [Tracked("row:create", "id-1", 1_700_000_000_000, {"columns": ["a"]}), Tracked("page:change", "id-2", 1, {})]
 
 
