@@ -16,7 +16,7 @@ class Emptied(Protocol):
 
     name: str
     activity: Activity
-    cells: list[Cell]
+    cells: tuple[Cell, ...]
 
 
 class Cell:

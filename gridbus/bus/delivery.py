@@ -70,7 +70,7 @@ class Worker:
         self.mailbox, self.handler = mailbox, handler
         self.timeout, self._watchdog, self._failures = supervision
         self.cell = Cell(mailbox)
-        mailbox.cells.append(self.cell)
+        mailbox.cells += (self.cell,)
         mailbox.activity.busy += 1  # until it has found its mailbox empty for the first time
         self.subscription: Ending | None = None
         self.latency = Latency()
@@ -80,14 +80,14 @@ class Worker:
         """Handle events until the mailbox is sealed and empty, or this task is cancelled."""
         self.begin()
         mailbox, cell, latency = self.mailbox, self.cell, self.latency
-        timeout, watchdog = self.timeout, self._watchdog
         is_single = mailbox.single
         stride = 1
-        turned = perf_counter_ns()
+        turned = 0  # when the loop last had its turn, as far as this worker knows
         while True:
             if not mailbox.items:
                 if mailbox.sealed:
                     return
+                began = ended = turned = 0  # a sleeping worker holds no numbers that it does not need
                 sleeper = self.doze()
                 try:
                     await sleeper
@@ -98,8 +98,8 @@ class Worker:
             left = 1 if is_single else len(mailbox.items)
             batch = mailbox.take()
             while left:
-                if timeout is not None and not watchdog.is_armed:
-                    watchdog.arm()
+                if self.timeout is not None and not self._watchdog.is_armed:
+                    self._watchdog.arm()
                 mailbox.evicted = 0
                 handler = self.handler
                 events: Iterator[Any] = batch if left <= stride else islice(batch, stride)
@@ -131,7 +131,7 @@ class Worker:
                     stride = min(stride * _STRIDE_NS // (ended - began + 1) + 1, _LONGEST_STRIDE)
                 cell.event = event = None
                 if ended - turned > _TURN_NS:
-                    if left or mailbox.items:
+                    if turned and (left or mailbox.items):
                         await asyncio.sleep(0)
                     turned = ended
             batch = events = mailbox.batch = NOTHING  # an iterator at its end still holds the list of handled events
@@ -146,10 +146,13 @@ class Worker:
     def retire(self) -> None:
         """Note that the worker's task has ended, whether it ever ran or not."""
         self._watchdog.unwatch(self.cell)
-        self.mailbox.cells.remove(self.cell)
+        self.mailbox.cells = tuple(cell for cell in self.mailbox.cells if cell is not self.cell)
         self.mailbox.activity.leave()
         self.cell.event = None
-        subscription, self.subscription = self.subscription, None  # no circle: what has ended goes without the collector
+        subscription, self.subscription = (
+            self.subscription,
+            None,
+        )  # no circle: what has ended goes without the collector
         if subscription is not None:
             subscription.note_end()
 

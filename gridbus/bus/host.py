@@ -31,11 +31,12 @@ class TaskHost:
     asyncio tasks: a group's bookkeeping would take more memory than a worker.
     """
 
-    __slots__ = ("_is_open", "_tasks")
+    __slots__ = ("_is_open", "_on_end", "_tasks")
 
     def __init__(self) -> None:
         self._is_open = False
         self._tasks: dict[asyncio.Task[None], Owned] = {}
+        self._on_end = self._ended  # one bound method for all tasks
 
     def open(self) -> None:
         """Take tasks from now on."""
@@ -52,7 +53,7 @@ class TaskHost:
             raise BusClosed("no more work can be started: the bus is not open")
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks[task] = owner
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_end)
 
     async def aclose(self) -> None:
         """Cancel the tasks and return when all have ended, even if the caller is cancelled meanwhile."""

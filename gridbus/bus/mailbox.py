@@ -87,7 +87,7 @@ class Mailbox:
         self.room = 0 if self.gated else self.capacity
         self.sleepers: list[asyncio.Future[None]] = []
         self.putters: list[Putter] = []  #: first come first served
-        self.cells: list[Cell] = []  #: of the workers
+        self.cells: tuple[Cell, ...] = ()  #: of the workers
         self.receipts: dict[int, Receipt] | None = None  #: by sequence number, of events somebody waits for
         self.slots: dict[object, int] | None = None if self.key is None else {}  #: by key, index in items
         self.sealed = False  #: takes nothing more
@@ -237,11 +237,11 @@ class Mailbox:
     def close(self) -> int:
         """Take nothing more and drop what waits; return how many that were."""
         self.seal()
+        self.evicted += length_hint(self.batch)
         left = [*self.batch, *self.items]  # exhausts the iterator that a worker may be in the middle of
         self.items = []
         if self.slots is not None:
             self.slots.clear()
-        self.evicted += len(left)
         self.dropped += len(left)
         for event in left:
             self.forget(event)

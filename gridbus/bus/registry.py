@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from gridbus.events.topic import Topic, is_pattern
@@ -23,19 +24,19 @@ class Registry(Generic[R]):
     """Finds all entries for a topic in a few look-ups, however many patterns there are."""
 
     def __init__(self) -> None:
-        # dicts serve as sets that keep their order: closing one of 10,000 subscriptions must not search them all
-        self._exact: defaultdict[str, dict[R, None]] = defaultdict(dict)
-        self._nouns: defaultdict[str, dict[R, None]] = defaultdict(dict)
-        self._verbs: defaultdict[str, dict[R, None]] = defaultdict(dict)
-        self._all: dict[R, None] = {}
+        self._exact: defaultdict[str, list[R]] = defaultdict(list)
+        self._nouns: defaultdict[str, list[R]] = defaultdict(list)
+        self._verbs: defaultdict[str, list[R]] = defaultdict(list)
+        self._all: list[R] = []
 
     def add(self, pattern: str, entry: R) -> None:
         """Register ``entry`` for a topic or pattern."""
-        self._shelf(pattern)[entry] = None
+        self._shelf(pattern).append(entry)
 
     def remove(self, pattern: str, entry: R) -> None:
         """Forget ``entry``; does nothing where it is not registered."""
-        self._shelf(pattern).pop(entry, None)
+        with suppress(ValueError):
+            self._shelf(pattern).remove(entry)
         noun, _, verb = pattern.partition(":")
         for index, key in ((self._exact, pattern), (self._nouns, noun), (self._verbs, verb)):
             if key in index and not index[key]:
@@ -59,9 +60,9 @@ class Registry(Generic[R]):
             len(shelf) for index in (self._exact, self._nouns, self._verbs) for shelf in index.values()
         )
 
-    def _shelf(self, pattern: str) -> dict[R, None]:
+    def _shelf(self, pattern: str) -> list[R]:
         if not is_pattern(pattern):
-            return self._exact[str(pattern)]
+            return self._exact[pattern]
         noun, _, verb = pattern.partition(":")
         if noun == "*":
             return self._verbs[verb] if verb not in ("", "*") else self._all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, overload
@@ -218,7 +219,8 @@ class Scope:
                 if inspect.isawaitable(result):
                     await result
         except (Exception, SystemExit) as error:  # a plugin's exit must not keep the rest from being closed
-            logger.exception("a clean-up of %r failed", self.owner)
+            # As text: a log record that held the error would hold what the clean-up's frames hold.
+            logger.error("a clean-up of %r failed\n%s", self.owner, traceback.format_exc())
             return error if isinstance(error, Exception) else RuntimeError(f"it called exit: {error}")
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar, overload
 
@@ -40,7 +41,7 @@ class Subscriber(Publisher):
         self._watchdog = Watchdog(clock)
         self._jobs: dict[Job, None] = {}
         self._tasks = TaskHost()
-        self._forgetting = self._forget  # one bound method for all subscriptions
+        self._forgetting, self._failing = self._forget, self._reporter.handler_failed  # one bound method for all
 
     @overload
     def on(
@@ -231,14 +232,14 @@ class Subscriber(Publisher):
         remove: Callable[[Subscription], None],
     ) -> Subscription:
         """Make a subscription and start its workers."""
-        supervision = Supervision(options.timeout, self._watchdog, self._reporter.handler_failed)
+        supervision = Supervision(options.timeout, self._watchdog, self._failing)
         workers: tuple[Worker, ...]
         if options.pace is not None:
             workers = (PacedWorker(mailbox, handler, supervision, pace=options.pace, clock=self.clock),)
         else:
             workers = tuple(Worker(mailbox, handler, supervision) for _ in range(options.concurrency))
         subscription = Subscription(subject, mailbox, workers, order=self._routes.next_order(), remove=remove)
-        name = f"gridbus {mailbox.owner}: {mailbox.name}"
+        name = sys.intern(f"gridbus {mailbox.owner}: {mailbox.name}")  # handlers often share theirs
         for worker in workers:
             worker.subscription = subscription
             self._tasks.start(worker.run(), name=name, owner=worker)

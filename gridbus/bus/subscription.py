@@ -53,7 +53,7 @@ class Subscription:
         self._remove = remove
         self._closed = False
         self._ended = 0
-        self._ends: list[asyncio.Future[None]] = []
+        self._ends: tuple[asyncio.Future[None], ...] = ()  #: of those who wait for the end
 
     def __repr__(self) -> str:
         """Show what is subscribed, by whom and to what."""
@@ -109,7 +109,7 @@ class Subscription:
         if cell is not None and cell.mailbox is self.mailbox:
             return 0
         end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ends.append(end)
+        self._ends += (end,)
         try:
             with anyio.move_on_after(grace):
                 await end

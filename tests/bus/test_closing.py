@@ -228,6 +228,8 @@ async def test_g8_closing_from_its_own_handler_ends_a_batch(bus: Bus) -> None:
 
     async def once(event: Event[int]) -> None:
         seen.append(event.payload)
+        for number in range(5, 8):
+            await bus.publish(PING, number)
         sub.close()
 
     sub = bus.on(PING, once)
@@ -235,6 +237,7 @@ async def test_g8_closing_from_its_own_handler_ends_a_batch(bus: Bus) -> None:
         await bus.publish(PING, number)
     await bus.drain()
     assert seen == [0]
+    assert (sub.stats().handled, sub.stats().dropped) == (1, 7)
 
 
 async def test_g8_aclose_handles_what_waits(bus: Bus) -> None:
