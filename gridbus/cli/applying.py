@@ -90,7 +90,7 @@ class Operator:
         except NoServer:
             raise line.error("nothing exports here: the plugin 'export' is not among --plugins", "$.op") from None
         except RemoteError as error:
-            raise line.error(error.message, "$.path" if wanted.path in error.message else "$.op") from error
+            raise line.error(error.message, _blamed_for_export(wanted, error.message)) from error
 
 
 def _located(line: OperationLine, error: GridbusError) -> LineError:
@@ -118,6 +118,14 @@ def _blamed(operation: object, error: GridbusError) -> str:
         case Select(ids) if isinstance(error, RowNotFound) and error.row_id in (texts := _texts(ids)):
             return f"$.ids[{texts.index(error.row_id)}]"
     return "$"
+
+
+def _blamed_for_export(wanted: ExportView, message: str) -> str:
+    if repr(wanted.path) in message:
+        return "$.path"
+    if message.startswith(f"{wanted.format} "):
+        return "$.format"
+    return "$.columns" if any(f"named {name!r}" in message for name in wanted.columns or ()) else "$"
 
 
 def _cell(key: str, values: Mapping[str, Any], message: str) -> str:
