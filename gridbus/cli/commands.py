@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,19 @@ OK, FAILED, MISUSED = 0, 1, 2
 DEFAULT_PLUGINS = ("export",)
 
 
+def import_from_here() -> None:
+    """Let ``module:Class`` name modules of the working folder, after those that are installed."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+
+
 def run_command(
     file: Path, plugins: Sequence[str] | None, *, ops: str | None, out: Path, id_column: str | None, as_json: bool
 ) -> int:
     """Run the main job; return the exit status."""
     errors = progress_console()
+    import_from_here()
 
     def tell(text: str) -> None:
         errors.print(text, markup=False, soft_wrap=True)
@@ -77,6 +86,7 @@ def demo_command() -> int:
 def check_command(file: Path) -> int:
     """Check the file of an application; return the exit status."""
     console = output_console()
+    import_from_here()
     report = anyio.run(check_config, file)
     for problem in report.problems:
         console.print(str(problem), markup=False, soft_wrap=True)

@@ -14,11 +14,10 @@ def spread(arguments: Iterable[str], option: str) -> list[str]:
     What looks like no name of a plugin (``flights.csv``, ``--json``) ends the list.
     """
     found: list[str] = []
-    is_open = False
+    is_open = has_any = False
     for argument in arguments:
         if argument == option:
-            is_open = True
-            has_any = False
+            is_open, has_any = True, False
         elif argument.startswith(f"{option}="):
             found += _pairs(argument.partition("=")[2], option)
             is_open = False

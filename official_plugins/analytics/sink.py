@@ -35,6 +35,7 @@ class Sink(Protocol):
 
     async def send(self, batch: Sequence[Tracked]) -> Outcome:
         """Send events in one request; raises nothing, whatever the network does."""
+        ...
 
     async def aclose(self) -> None:
         """Close its connections."""
