@@ -222,6 +222,10 @@ async def test_interceptors_may_change_a_change_of_columns(bus: Bus, abc: Grid, 
     assert [row["e"] for row in abc] == ["z", "z"]
     await abc.move_column("e", 3)
     assert names(abc) == ["a", "e", "b", "c"]
+    assert [dict(row) for row in abc] == [
+        {"a": 1, "e": "z", "b": "x", "c": 1.5},
+        {"a": 2, "e": "z", "b": "y", "c": 2.5},
+    ]
     await abc.move_column("e", 3)
     assert (await abc.update_column("e", hidden=True)) == Column("e", title="T", hidden=True)
     assert facts.topics == ["column:add", "column:move", "column:update"]
@@ -255,10 +259,10 @@ async def test_rows_that_change_while_columns_do_are_not_lost(bus: Bus, abc: Gri
         await held.wait()
         await abc.update("1", {"a": 11})
         await abc.delete("2")
+        await abc.delete("3")
         await abc.create({"a": 5})
         await abc.create({"a": 6})
         await abc.update("5", {"a": 55})
-        await abc.delete("3")
         await abc.create({"a": 33}, id="3")
         await abc.delete("6")
         opened.set()
@@ -285,6 +289,23 @@ async def test_columns_may_change_while_columns_change(bus: Bus, abc: Grid) -> N
     handle.close()
     assert names(abc) == ["e", "b", "c", "d"]
     assert [dict(row) for row in abc] == [{"e": None, "b": "v", "c": 9.5, "d": "z"}]
+
+
+@pytest.mark.usefixtures("any_size")
+async def test_rows_that_are_replaced_while_a_column_joins_get_its_cell(bus: Bus, abc: Grid) -> None:
+    """The columns are the same ones, the rows are not."""
+    opened = anyio.Event()
+
+    async def hold(draft: Draft[Any]) -> None:
+        await opened.wait()
+
+    bus.intercept(COLUMN_ADD, hold)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: abc.add_column(Column("d"), default="z"))
+        await settle()
+        await abc.load(None, [(7, "v", 9.5)], replace=True)
+        opened.set()
+    assert [dict(row) for row in abc] == [{"a": 7, "b": "v", "c": 9.5, "d": "z"}]
 
 
 async def test_a_column_removed_meanwhile_is_not_removed_twice(bus: Bus, abc: Grid) -> None:

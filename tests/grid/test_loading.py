@@ -131,6 +131,16 @@ async def test_ids_come_from_the_id_column(bus: Bus) -> None:
         assert [(row.id, row["b"]) for row in grid] == [("7", "x"), ("8", "w")]
 
 
+async def test_repeated_ids_are_found_however_far_apart(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The later row is left out."""
+    monkeypatch.setattr(loader, "_CHUNK", 2)
+    rows = [(1, "x"), (2, "x"), (3, "x"), (4, "x"), (5, "x"), (1, "y")]
+    async with Grid(bus, columns=(A, B), id_column="a") as grid:
+        fact = await grid.load(None, rows, skip_bad=True)
+        assert (fact.rows, fact.skipped) == (5, 1)
+        assert grid.get("1")["b"] == "x"
+
+
 async def test_a_load_without_the_id_column_is_refused(bus: Bus) -> None:
     """There would be no ids."""
     async with Grid(bus, id_column="code") as grid:

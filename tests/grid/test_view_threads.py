@@ -14,7 +14,7 @@ from gridbus.grid import (
     Grid,
 )
 from gridbus.grid.filtering import RowFilter
-from gridbus.query import Compare, Page
+from gridbus.query import Compare, Page, SortKey
 
 OLD = Compare("age", "gt", 30)
 
@@ -150,6 +150,29 @@ async def test_the_next_in_line_takes_up_what_a_cancelled_one_began(grid: Grid, 
         crossroads.go.set()
     assert first.cancelled_caught
     assert results == [["1", "4", "6"]]
+
+
+async def test_a_sort_set_while_a_filter_runs_wins(grid: Grid, crossroads: Crossroads) -> None:
+    """The rows found in the old order are not kept for the new one."""
+    await fill(grid)
+    await applied(grid, crossroads)
+    async with anyio.create_task_group() as group:
+        group.start_soon(ids, grid)
+        await crossroads.wait()
+        await grid.sort(SortKey("age", desc=True))
+        crossroads.go.set()
+    assert await ids(grid) == ["6", "4", "1"]
+
+
+async def test_columns_that_change_before_a_filter_is_set_do_not_mix_it_up(grid: Grid, crossroads: Crossroads) -> None:
+    """It looks at the column that it was made for, wherever that stands by then."""
+    await fill(grid)
+    async with anyio.create_task_group() as group:
+        group.start_soon(grid.filter, OLD)
+        await crossroads.wait()
+        await grid.move_column("age", 5)
+        crossroads.go.set()
+    assert await ids(grid) == ["1", "4"]
 
 
 async def test_a_filter_set_while_another_runs_wins(grid: Grid, crossroads: Crossroads) -> None:
