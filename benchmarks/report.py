@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 import attrs
 
@@ -46,6 +47,7 @@ def bus_tables(outcome: Outcome) -> list[Table]:
         shares = sorted({row.share for row in outcome.rows if row.share > 1})
         notes += [f"/{share}: a round had 1/{share} of the events, as a full one takes too long" for share in shares]
         title = "Ratio to a bare `await handler(event)`, per delivery; smaller is better"
+        notes += _stretches([row for row in outcome.rows if row.workload in bursts])
         tables.append(Table(title, ["peer", *bursts], rows, [*notes, *outcome.notes]))
     asks = [workload for workload in workloads if workload in _IN_MICROSECONDS]
     if asks:
@@ -107,6 +109,21 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     first = row[0].ljust(widths[0])
     rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
     return "| " + " | ".join([first, *rest]) + " |"
+
+
+def _stretches(rows: list[Row]) -> list[str]:
+    """Say how busy the machine was, and who took much longer by the wall's clock than others at the same time."""
+    usual = median(row.stretch for row in rows)
+    notes = [f"processor time; by the wall's clock everything took {usual:.2f} times as long"]
+    for workload in dict.fromkeys(row.workload for row in rows):
+        beside = [row for row in rows if row.workload == workload]
+        most = 1.5 * median(row.stretch for row in beside)
+        notes += [
+            f"{row.peer}: {workload} took {row.stretch:.2f} times its processor time, more than others: does it sleep?"
+            for row in beside
+            if row.stretch > most
+        ]
+    return notes
 
 
 def _cell(row: Row | None) -> str:

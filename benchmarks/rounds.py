@@ -27,6 +27,7 @@ class Row:
     share: int = 1  #: a round had this fraction (one n-th) of the events that others had
     low: float = 0.0  #: the smallest ratio of any round
     high: float = 0.0  #: the largest
+    stretch: float = 1.0  #: wall time over processor time
 
     def as_json(self) -> dict[str, str | float]:
         """Return what ``--json`` prints."""
@@ -133,9 +134,17 @@ def _run_jobs(
     for job in ready:
         for workload, samples in job.samples.items():
             ratios = [sample.ns / sample.bare_ns for sample in samples]
-            nanoseconds = median(sample.ns for sample in samples)
             outcome.rows.append(
-                Row(workload, job.label, nanoseconds, median(ratios), job.share, min(ratios), max(ratios))
+                Row(
+                    workload,
+                    job.label,
+                    median(sample.ns for sample in samples),
+                    median(ratios),
+                    share=job.share,
+                    low=min(ratios),
+                    high=max(ratios),
+                    stretch=median(sample.stretch for sample in samples),
+                )
             )
 
 

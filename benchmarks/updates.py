@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import cycle, islice
 from statistics import median
-from time import perf_counter_ns
 from typing import Any
 
-from benchmarks.timing import Gate, Handler, bare_loop, calm
+from benchmarks.timing import Gate, Handler, Moment, bare_loop, calm
 
 _ROWS = 1_000
 
@@ -35,14 +34,14 @@ async def _round(updates: int, as_plugins: bool) -> tuple[float, float]:
     async with Bus() as bus, listening(bus, [one.handler for one in gate.counters]), Grid(bus, rows=rows) as grid:
         ids = [row.id for row in grid.rows()]
 
-        async def burst(count: int, first: int) -> int:
+        async def burst(count: int, first: int) -> float:
             gate.expect([count] * 3)
-            began = perf_counter_ns()
+            began = Moment()
             for value, row_id in enumerate(islice(cycle(ids), count), first):
                 await grid.update(row_id, {"delay": value})
             await gate.opened()
             await gate.check()
-            return gate.ended_ns - began
+            return began.until(gate.ended).cpu_ns
 
         await burst(_ROWS, 1)
         with calm(collect=True):

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import attrs
 
 from benchmarks.peers.peer import Feature, Peer
-from benchmarks.timing import CountError, Gate, bare_loop, calm
+from benchmarks.timing import CountError, Gate, Moment, Span, bare_loop, calm
 
 _PATIENCE_S = 300.0  # after this long, a round is given up: events were lost
 
@@ -34,6 +34,7 @@ class Sample:
     workload: str
     ns: float
     bare_ns: float  #: of the bare loop, right before and after
+    stretch: float = 1.0  #: wall time over processor time; above 1 on a busy machine, or where the peer sleeps
 
 
 class Workload(Protocol):
@@ -92,7 +93,7 @@ class Publish:
                 before = await bare_loop(PAYLOAD)
                 took = await self._burst(peer, gate, keys, publishes)
                 after = await bare_loop(PAYLOAD)
-        return [Sample(self.name, took / (publishes * self.handlers), (before + after) / 2)]
+        return [_sample(self.name, took, publishes * self.handlers, (before + after) / 2)]
 
     def _subscribe(self, peer: Peer, gate: Gate) -> list[str]:
         """Subscribe all handlers; return the names to publish to."""
@@ -107,19 +108,18 @@ class Publish:
                 peer.subscribe(name, next(counters).handler)
         return names
 
-    async def _burst(self, peer: Peer, gate: Gate, keys: list[object], publishes: int) -> int:
-        """Return the nanoseconds until all is handled."""
+    async def _burst(self, peer: Peer, gate: Gate, keys: list[object], publishes: int) -> Span:
         per_topic = publishes // self.topics
         if self.patterns:
             gate.expect([publishes if number == self.patterns // 2 else 0 for number in range(self.patterns)])
         else:
             gate.expect([per_topic] * len(gate.counters))
         sequence: Iterable[object] = repeat(keys[0], publishes) if len(keys) == 1 else islice(cycle(keys), publishes)
-        began = perf_counter_ns()
+        began = Moment()
         await peer.burst(sequence, PAYLOAD)
         await gate.opened()
         await gate.check()
-        return gate.ended_ns - began
+        return began.until(gate.ended)
 
 
 @attrs.frozen(kw_only=True)
@@ -149,21 +149,24 @@ class IdleLatency:
             await waiter
             with calm(collect=collect):
                 before = await bare_loop(PAYLOAD)
-                began = perf_counter_ns()
+                began = Moment()
                 for _ in repeat(None, events):
                     waiter = loop.create_future()
                     await peer.burst(once, PAYLOAD)
                     await waiter
-                took = perf_counter_ns() - began
+                took = began.until(Moment())
                 after = await bare_loop(PAYLOAD)
         if handled != events + 1:
             raise CountError(f"{handled} events were handled, {events + 1} were published")
-        return [Sample(self.name, took / events, (before + after) / 2)]
+        return [_sample(self.name, took, events, (before + after) / 2)]
 
 
 @attrs.frozen(kw_only=True)
 class Ask:
-    """Ask, wait for the reply, ask again; the figures are the 50th and 99th percentile of single requests."""
+    """Ask, wait for the reply, ask again; the figures are the 50th and 99th percentile of single requests.
+
+    They are wall times: a request is too short for the processor's clock.
+    """
 
     name: str = "ask"
     variant: str = ""
@@ -202,6 +205,10 @@ class Ask:
             Sample(self.name, times[events // 2], bare),
             Sample(f"{self.name}-p99", times[min(events * 99 // 100, events - 1)], bare),
         ]
+
+
+def _sample(workload: str, took: Span, units: int, bare_ns: float) -> Sample:
+    return Sample(workload, took.cpu_ns / units, bare_ns, took.wall_ns / max(took.cpu_ns, 1))
 
 
 WORKLOADS: tuple[Workload, ...] = (
