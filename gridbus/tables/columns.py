@@ -55,8 +55,8 @@ class Columns:
         """Append a column; rows that were added before are empty in it."""
         self.columns.append(Gathered(name))
 
-    def add_rows(self, count: int, cells: Sequence[Sequence[Any]], read: Callable[[Any, Kind], Run]) -> None:
-        """Add rows, given as the cells of each column."""
+    def add_rows(self, count: int, cells: Sequence[Sequence[Any]], read: Callable[[Any, Kind], Run]) -> list[Run]:
+        """Add rows, given as the cells of each column; return what these were read as."""
         runs = []
         for column, run_cells in zip(self.columns, cells, strict=True):
             run = read(run_cells, column.kind)
@@ -64,6 +64,7 @@ class Columns:
             column.missing += run.missing
             runs.append(run)
         self._chunks.append(Chunk(count, runs))
+        return runs
 
     def missing(self) -> list[tuple[str, int]]:
         """Return the columns in which words stand for empty cells, and how many; known when the types are."""

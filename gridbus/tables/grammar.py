@@ -85,19 +85,22 @@ def _bools(cells: Sequence[str]) -> list[Any] | None:
 
 
 def _dates(cells: Sequence[str]) -> list[Any] | None:
-    return list(map(date.fromisoformat, _dashed(cells))) if _DAYS.fullmatch(_joined(cells)) else None
+    text = _joined(cells)
+    return list(map(date.fromisoformat, _dashed(cells, text))) if _DAYS.fullmatch(text) else None
 
 
 def _naives(cells: Sequence[str]) -> list[Any] | None:
-    return list(map(datetime.fromisoformat, _dashed(cells))) if _NAIVES.fullmatch(_joined(cells)) else None
+    text = _joined(cells)
+    return list(map(datetime.fromisoformat, _dashed(cells, text))) if _NAIVES.fullmatch(text) else None
 
 
 def _zoneds(cells: Sequence[str]) -> list[Any] | None:
-    return list(map(datetime.fromisoformat, _dashed(cells))) if _ZONEDS.fullmatch(_joined(cells)) else None
+    text = _joined(cells)
+    return list(map(datetime.fromisoformat, _dashed(cells, text))) if _ZONEDS.fullmatch(text) else None
 
 
-def _dashed(cells: Sequence[str]) -> Sequence[str]:
-    return [cell.replace("/", "-") for cell in cells] if any("/" in cell for cell in cells) else cells
+def _dashed(cells: Sequence[str], text: bytes) -> Sequence[str]:
+    return [cell.replace("/", "-") for cell in cells] if b"/" in text else cells
 
 
 _PARSERS: Mapping[Kind, Callable[[Sequence[str]], list[Any] | None]] = {

@@ -31,14 +31,17 @@ def read_values(values: Sequence[Any], column: Kind = Kind.EMPTY) -> Run:
     if types == {str}:
         run = by_distinct(values, lambda some: _read_texts(some, column))
         if run.source is not None:
-            run.source = _lines(values)
+            run.source = "\n".join([value or "" for value in values] if None in values else values)
         return run
     kind = _KINDS.get(types, Kind.TEXT)
     if kind is Kind.FLOAT and int in types:
         if all(is_exact_float(value) for value in values if type(value) is int):
-            return Run(kind, [None if value is None else float(value) for value in values], _lines(values))
+            source = "\n".join(written(value) or "" for value in values)
+            return Run(kind, [None if value is None else float(value) for value in values], source)
         kind = Kind.TEXT
-    return Run(kind, list(map(written, values)) if kind is Kind.TEXT else values)
+    if kind is Kind.TEXT:
+        return Run(kind, list(map(written, values)), nested=dict in types or list in types)
+    return Run(kind, values)
 
 
 def _read_texts(values: Sequence[Any], column: Kind) -> Run:
@@ -51,7 +54,3 @@ def _read_texts(values: Sequence[Any], column: Kind) -> Run:
                 parsed = [None if value is None else next(rest) for value in values]
             return Run(kind, parsed, None if kind is Kind.DATE else "")
     return Run(Kind.TEXT, values)
-
-
-def _lines(values: Sequence[Any]) -> str:
-    return "\n".join(written(value) or "" for value in values)

@@ -23,6 +23,7 @@ _CHUNK = 512  # objects that are decoded before they are cut into columns
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?Infinity|NaN)')
 _NAN = "NaN and Infinity are no JSON; they are read as empty"
+_OBJECTS = msgspec.json.Decoder(list[dict[str, Any]])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -120,6 +121,13 @@ def _items(reading: Reading, data: bytearray) -> tuple[list[msgspec.Raw], bytear
 def _add_items(
     reading: Reading, items: Sequence[msgspec.Raw], indexes: range, line_of: Callable[[int], int], objects: Objects
 ) -> None:
+    try:
+        some = _OBJECTS.decode(b"[%b]" % b",".join(items[indexes.start : indexes.stop]))  # at once, for speed
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    else:
+        objects.add(some, lambda position: line_of(indexes[position]))
+        return
     found, places = [], []
     for index in indexes:
         try:

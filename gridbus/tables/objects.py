@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gridbus.tables.columns import Columns
@@ -22,7 +22,7 @@ class Objects:
         self._keys: dict[str, None] = {}  # in order
         self._nested: set[str] = set()  # keys that were seen to hold lists or objects
 
-    def add(self, objects: Sequence[Mapping[str, Any]], line_of: Callable[[int], int]) -> None:
+    def add(self, objects: Sequence[dict[str, Any]], line_of: Callable[[int], int]) -> None:
         """Add rows; ``line_of`` tells where one of them begins."""
         shapes = dict.fromkeys(map(tuple, objects))
         for shape in shapes:
@@ -37,12 +37,17 @@ class Objects:
             return
         cells: Sequence[Sequence[Any]]
         if list(shapes) == [tuple(self._keys)]:
-            cells = list(zip(*(values.values() for values in objects), strict=True))
+            cells = list(zip(*map(dict.values, objects), strict=True))
         else:
             cells = [[values.get(key) for values in objects] for key in self._keys]
-        self._note_nested(cells, line_of)
-        self.columns.add_rows(len(objects), cells, read_values)
+        runs = self.columns.add_rows(len(objects), cells, read_values)
         self._reading.rows += len(objects)
+        for key, run in zip(self._keys, runs, strict=True):
+            if run.nested and key not in self._nested:
+                self._nested.add(key)
+                index = next(index for index, values in enumerate(objects) if isinstance(values.get(key), dict | list))
+                message = f"{key!r} holds lists or objects; the column has them as JSON text"
+                self._reading.note(line_of(index), message)
 
     def finish(self) -> None:
         """Check that there were rows, and a column for their ids.
@@ -69,10 +74,3 @@ class Objects:
                     -1
                 ]
             self.columns.add_column(name)
-
-    def _note_nested(self, cells: Sequence[Sequence[Any]], line_of: Callable[[int], int]) -> None:
-        for key, values in zip(self._keys, cells, strict=True):
-            if key not in self._nested and not {dict, list}.isdisjoint(map(type, values)):
-                self._nested.add(key)
-                line = line_of(next(index for index, value in enumerate(values) if isinstance(value, dict | list)))
-                self._reading.note(line, f"{key!r} holds lists or objects; the column has them as JSON text")

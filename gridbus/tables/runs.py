@@ -24,6 +24,7 @@ class Run:
     values: Sequence[Any]  #: None where empty
     source: str | None = None  #: the cells' own text, a line each, where the values do not tell it
     missing: int = 0  #: cells that were one of the words in MISSING
+    nested: bool = False  #: some were lists or objects
 
 
 def read_cells(cells: Sequence[str], column: Kind = Kind.EMPTY) -> Run:
@@ -61,7 +62,7 @@ def _read(cells: Sequence[str], column: Kind) -> Run:
     if column is not Kind.TEXT:
         if found := parse_any(present):
             kind, values = found
-            told = kind is Kind.INT or (kind is Kind.DATE and not any("/" in cell for cell in present))
+            told = kind is Kind.INT or (kind is Kind.DATE and "/" not in ",".join(present))
             return Run(kind, values if present is cells else _spread(values, cells), None if told else "")
         if run := _read_loosely(cells):
             return run
