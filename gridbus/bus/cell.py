@@ -39,6 +39,10 @@ class Cell:
         self.timed_out = 0  #: how often the watchdog cancelled the handler of ``event``
         self.watched: tuple[Any, float] | None = None  #: the event the watchdog saw last, and since when
 
+    def let_go(self) -> None:
+        """Forget what was in hand: events must not live on in a worker that sleeps."""
+        self.event = self.traced = self.trace = self.watched = None
+
     def trace_of_effects(self, hop_limit: int) -> Trace | None:
         """Return the trace that events published from here carry.
 

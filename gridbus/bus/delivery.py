@@ -148,11 +148,9 @@ class Worker:
         self._watchdog.unwatch(self.cell)
         self.mailbox.cells = tuple(cell for cell in self.mailbox.cells if cell is not self.cell)
         self.mailbox.activity.leave()
-        self.cell.event = None
-        subscription, self.subscription = (
-            self.subscription,
-            None,
-        )  # no circle: what has ended goes without the collector
+        self.cell.let_go()
+        # no circle: what has ended goes without the collector
+        subscription, self.subscription = self.subscription, None
         if subscription is not None:
             subscription.note_end()
 
@@ -160,6 +158,7 @@ class Worker:
         """Go to sleep: return what to await until the mailbox has something, or is sealed."""
         mailbox = self.mailbox
         mailbox.reopen()
+        self.cell.let_go()
         sleeper: asyncio.Future[None] = self._loop.create_future()
         mailbox.sleepers.append(sleeper)
         mailbox.activity.leave()
