@@ -12,7 +12,7 @@ from gridbus.bus.ask import Request, remote_error
 from gridbus.bus.delivery import Worker
 from gridbus.bus.mailbox import Mailbox
 from gridbus.clock import Clock
-from gridbus.errors import HopLimitExceeded
+from gridbus.errors import BusClosed
 from gridbus.events.event import Event, Trace
 from gridbus.events.system import (
     BUS_HANDLER_FAILED,
@@ -86,9 +86,8 @@ class Reporter:
         for topic, fact, trace in waiting:
             try:
                 self._publish(topic, fact, trace)
-            except HopLimitExceeded as error:
+            except BusClosed:  # it was logged when it happened
                 self.lost += 1
-                logger.warning("%s was not published: %s", topic, error)
 
     def _later(self, topic: Topic[Any], fact: Any, trace: Trace | None) -> None:
         if len(self._waiting) >= _MOST_WAITING:
