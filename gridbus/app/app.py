@@ -136,8 +136,10 @@ class App:
         """Start everything.
 
         Raises:
-            GridbusError: something could not start, and what had started is stopped again.
+            GridbusError: something could not start, and what had started is stopped again; or it was started before.
         """
+        if self._bus is not None:
+            raise GridbusError(f"application {self._name!r} starts once: make another")
         try:
             await self._start()
         except BaseException:

@@ -26,8 +26,8 @@ OPS is a file of JSON lines, applied one after the other as they arrive; - is th
 
 {"op":"export","format":"csv","path":"late.csv"} writes the view, filtered and sorted, to DIR.
 
-Exit status: 0 where all went well; 1 where an operation, a row of FILE or a plugin failed, and the rest was done all
-the same; 2 where it could not begin; 130 after Ctrl-C and 143 after SIGTERM, which end it early and in order."""
+Exit status: 0 where all went well; 1 where an operation, a row of FILE or a plugin failed, and the rest was done; \
+2 where it could not begin; 130 after Ctrl-C and 143 after SIGTERM, which end it early and in order."""
 
 app = typer.Typer(
     add_completion=False,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 import attrs
-from anyio import to_thread
+from anyio import lowlevel, to_thread
 
 from gridbus.app import App, FileLoaded
 from gridbus.cli.applying import Operator
@@ -28,6 +28,7 @@ from gridbus.events.system import DATA_PROGRESS, LoadProgress, PluginFailed
 
 _DRAIN_SECONDS = 30.0  # for what plugins still have to do when all operations are applied
 _BREATH = 64  # operations between two looks at what else is to be done
+_PAUSE = 0.1  # seconds between two steps of the bar
 
 
 @attrs.frozen(kw_only=True)
@@ -123,7 +124,7 @@ async def _apply(job: Job, course: Course) -> None:
     if job.ops is None:
         return
     operator = Operator(job.app.grid)
-    done = 0
+    done, shown_at = 0, 0.0
     try:
         async with _opened(job.ops) as (descriptor, size):
             async for line in read_lines(descriptor):
@@ -132,12 +133,17 @@ async def _apply(job: Job, course: Course) -> None:
                     job.tell(f"{job.ops}: {error}" if job.ops != "-" else str(error))
                 done += len(line.data) + 1
                 if not line.number % _BREATH:
-                    await anyio.lowlevel.checkpoint()
-                    note = f"{operator.applied:,} applied, {len(operator.errors):,} refused"
-                    job.applying.advance_to(min(done, size) if size else done, size or None, note)
+                    await lowlevel.checkpoint()
+                if time.monotonic() - shown_at >= _PAUSE:
+                    shown_at = time.monotonic()
+                    job.applying.advance_to(min(done, size) if size else done, size or None, _standing(operator))
     finally:
         course.applied, course.errors = operator.applied, tuple(operator.errors)
-    job.applying.advance_to(1, 1, f"{operator.applied:,} applied, {len(operator.errors):,} refused")
+    job.applying.advance_to(1, 1, _standing(operator))
+
+
+def _standing(operator: Operator) -> str:
+    return f"{operator.applied:,} applied, {len(operator.errors):,} refused"
 
 
 @asynccontextmanager

@@ -182,6 +182,15 @@ async def test_plugins_find_what_they_kept(kind: str, tmp_path: Path) -> None:
         await storage.aclose()
 
 
+async def test_it_starts_once() -> None:
+    """Its plugins have been destroyed by then."""
+    app = App()
+    async with app:
+        pass
+    with pytest.raises(GridbusError, match="application 'app' starts once"):
+        await app.__aenter__()
+
+
 async def test_without_a_start_there_is_nothing_to_use() -> None:
     """The error says how to start."""
     with pytest.raises(GridbusError, match="async with App"):

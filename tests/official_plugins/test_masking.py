@@ -69,6 +69,19 @@ def test_a_masked_text_disappears_from_the_rest_of_its_entry() -> None:
     assert json.loads(masked)["id"] == "***"
 
 
+def test_what_a_message_tells_of_a_masked_column_is_gone() -> None:
+    """Whatever the value was, and however short."""
+    data = {"values": {"pin": 7}, "reason": "row '1', column 'pin': expected a text, got int 7"}
+    assert Masker(["pin"]).mask(data) == {"values": {"pin": "***"}, "reason": "row '1', column 'pin': ***"}
+
+
+def test_problems_of_a_load_are_cut_to_their_lines() -> None:
+    """They quote cells of any column."""
+    data = {"rows": 1, "problems": ["line 3: the id 'ada@example.org' was there before", "no place"]}
+    assert Masker(["email"]).mask(data) == {"rows": 1, "problems": ["line 3: ***", "***"]}
+    assert Masker([]).mask(data) is data
+
+
 def test_short_texts_are_not_looked_for_elsewhere() -> None:
     """A masked 'F' must not take each F out of the log."""
     data = {"values": {"gender": "F", "name": "Fatima F"}}
