@@ -58,8 +58,9 @@ def find_encoding(reading: Reading, file: BinaryIO, given: str | None) -> str:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
+    is_plain = len(head.translate(None, _CONTROL)) == len(head)
     for magic, what in _BINARY:
-        if head.startswith(magic):
+        if head.startswith(magic) and not is_plain:  # a column may be called PAR1
             raise reading.error(f"this is {what}, not text; write the table as CSV, TSV, JSON or JSONL")
     if wide := _wide_encoding(head):
         return wide

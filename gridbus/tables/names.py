@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gridbus.tables.reading import Reading
 
 
+class Names:
+    """Column names, each given out once."""
+
+    def __init__(self, given: Iterable[str]) -> None:
+        self._used = set(given)
+        self._counts: dict[str, int] = {}
+
+    def unused(self, stem: str, count: int) -> str:
+        """Return the stem with the first number from ``count`` on that makes it a new name."""
+        count = max(count, self._counts.get(stem, 0))
+        while (name := f"{stem}_{count}") in self._used:
+            count += 1
+        self._counts[stem] = count + 1
+        self._used.add(name)
+        return name
+
+
 def column_names(cells: Sequence[str], reading: Reading, line: int) -> list[str]:
     """Return the names in a header, stripped; blank and repeated ones are replaced, and noted."""
-    names: list[str] = []
-    given = {cell.strip() for cell in cells}
-    for number, cell in enumerate(cells, 1):
-        name = cell.strip()
-        if not name:
-            name = _unused(f"column_{number}", given)
+    stripped = [cell.strip() for cell in cells]
+    unique = Names(stripped)
+    names: dict[str, None] = {}
+    for number, cell in enumerate(stripped, 1):
+        name = cell
+        if not cell:
+            name = unique.unused("column", number)
             reading.note(line, f"column {number} has no name; it is called {name!r}")
-        elif name in names:
-            name = _unused(f"{name}_2", given)
+        elif cell in names:
+            name = unique.unused(cell, 2)
             reading.note(line, f"the name of column {number} was used before; it is called {name!r}")
-        names.append(name)
-        given.add(name)
-    return names
-
-
-def _unused(name: str, used: set[str]) -> str:
-    stem, _, number = name.rpartition("_")
-    count = int(number)
-    while f"{stem}_{count}" in used:
-        count += 1
-    return f"{stem}_{count}"
+        names[name] = None
+    return list(names)
 
 
 class Ids:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gridbus.tables.columns import Columns
 from gridbus.tables.json_values import read_values
-from gridbus.tables.names import Ids, column_names
+from gridbus.tables.names import Ids, Names
 from gridbus.tables.reading import LEFT_OUT, Reading
 from gridbus.tables.runs import written
 
@@ -20,6 +20,7 @@ class Objects:
         self.ids = None if id_column is None else Ids(reading, id_column)
         self._reading = reading
         self._keys: dict[str, None] = {}  # in order
+        self._names: set[str] = set()  # of the columns
         self._nested: set[str] = set()  # keys that were seen to hold lists or objects
 
     def add(self, objects: Sequence[dict[str, Any]], line_of: Callable[[int], int]) -> None:
@@ -69,8 +70,8 @@ class Objects:
                 continue
             self._keys[key] = None
             name = key
-            if not key.strip():
-                name = column_names([*(column.name for column in self.columns.columns), ""], self._reading, line_of(0))[
-                    -1
-                ]
+            if not key.strip() or key in self._names:
+                name = Names(self._names.union(keys)).unused(key.strip() or "column", len(self._keys))
+                self._reading.note(line_of(0), f"the key {key!r} is no name of a column; its column is called {name!r}")
+            self._names.add(name)
             self.columns.add_column(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from pathlib import PurePath
 
@@ -84,7 +85,7 @@ def read_table(
             (read_array if kind is FileFormat.JSON else read_lines)(reading, file, encoding, objects)
             columns, ids = objects.columns, objects.ids
             written = "an array of objects" if kind is FileFormat.JSON else "an object per line"
-    types, rows = columns.finish(reading.check)
+    types, rows = columns.finish(partial(reading.check, quiet=True))
     for name, count in columns.missing():
         reading.note(1, f"column {name!r}: {count:,} empty cells are written NA, null or the like")
     reading.check()

@@ -16,7 +16,7 @@ from gridbus.tables.table import MAX_PROBLEMS, Problem
 Progress: TypeAlias = Callable[[int, int, int], object]
 """Called with bytes read, bytes in all and rows so far."""
 
-LEFT_OUT = "; the row is left out"
+LEFT_OUT = "; the row is left out"  # the end of a problem that cost a row
 BLOCK = 1 << 17  # bytes per read: some thousand rows
 
 
@@ -42,19 +42,21 @@ class Reading:
             FileReadError: it is missing, no regular file, or may not be read.
         """
         try:
+            status = os.stat(self.path)
+            if stat.S_ISDIR(status.st_mode):
+                raise FileReadError(f"{self.path}: this is a directory, name a file in it")
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write to it
+                raise FileReadError(f"{self.path}: not a regular file; write its content to one first")
             file = open(self.path, "rb")  # noqa: SIM115 - closed below; only opening it is guarded
+        except FileReadError:
+            raise
         except FileNotFoundError:
             raise FileReadError(f"{self.path}: there is no such file") from None
         except PermissionError:
             raise FileReadError(f"{self.path}: no permission to read it") from None
-        except IsADirectoryError:
-            raise FileReadError(f"{self.path}: this is a directory, name a file in it") from None
         except (OSError, ValueError) as error:
             raise FileReadError(f"{self.path}: cannot be opened: {error}") from None
         with file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise FileReadError(f"{self.path}: not a regular file; write its content to one first")
             self.size = status.st_size
             yield file
 

@@ -120,6 +120,13 @@ def test_blank_and_repeated_names_are_replaced(read: Read) -> None:
     ]
 
 
+def test_many_columns_of_one_name_get_names(read: Read) -> None:
+    """As many as there are, and none that another column has."""
+    table = read("x," * 3000 + "x_7\n" + "1," * 3000 + "1\n")
+    assert len(set(names(table))) == 3001
+    assert names(table)[:8] == ["x", "x_2", "x_3", "x_4", "x_5", "x_6", "x_8", "x_9"]
+
+
 def test_row_names_of_r_have_no_name(read: Read) -> None:
     """Where each row has one cell more than there are names, it is the first that has none."""
     table = read("mpg,cyl\nMazda,21.0,6\nDatsun,22.8,4\n")

@@ -129,12 +129,17 @@ def test_an_encoding_that_does_not_exist_is_an_error(read: Read, encoding: str) 
         read("a,b\n1,2\n", encoding=encoding)
 
 
+def test_a_column_may_be_called_like_another_format(read: Read) -> None:
+    """Only bytes that no text has tell such a file."""
+    assert read("PAR1,BZh\n1,2\n").rows == [(1, 2)]
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
         (b"PK\x03\x04", "Excel"),
         (b"\x1f\x8b\x08", "gzip"),
-        (b"PAR1", "Parquet"),
+        (b"PAR1\x15\x00", "Parquet"),
         (b"SQLite format 3\x00", "SQLite"),
         (bytes(range(32)) * 10, "this is no text"),
     ],

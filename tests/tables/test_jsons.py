@@ -152,6 +152,10 @@ def test_a_key_without_a_name_gets_one(read_objects: Read) -> None:
     table = read_objects([{"a": 1, "": 2}, {"a": 3, "": 4}])
     assert types(table) == {"a": "int", "column_2": "int"}
     assert table.rows == [(1, 2), (3, 4)]
+    assert problems(table) == ["line 2: the key '' is no name of a column; its column is called 'column_2'"]
+    later = read_objects([{"": 1}, {"column_1": 2}])
+    assert types(later) == {"column_1": "int", "column_1_2": "int"}  # which both objects keep apart
+    assert later.rows == [(1, None), (None, 2)]
 
 
 def test_objects_without_keys_are_rows_without_cells(read_objects: Read) -> None:

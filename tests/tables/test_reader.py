@@ -35,6 +35,13 @@ def test_a_device_is_an_error() -> None:
         read_table("/dev/zero", format=FileFormat.CSV)
 
 
+def test_a_pipe_is_an_error(tmp_path: Path) -> None:
+    """Opening it would wait for somebody to write to it."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(FileReadError, match="not a regular file"):
+        read_table(tmp_path / "pipe.csv")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_an_error(write: Write) -> None:
     """It is named."""
@@ -50,9 +57,10 @@ def test_no_permission_is_told_plainly(write: Write, monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
+    path = write("a,b\n1,2\n")
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(FileReadError, match="no permission to read it"):
-        read_table("people.csv")
+        read_table(path)
 
 
 def test_errors_of_opening_are_os_errors_too() -> None:
