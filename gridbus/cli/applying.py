@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import anyio
 
 from gridbus.cli.lines import Line
 from gridbus.cli.operations import (
@@ -23,7 +26,7 @@ from gridbus.cli.operations import (
 )
 from gridbus.errors import GridbusError, NoServer, QueryError, RemoteError, RowNotFound
 from gridbus.grid import Grid
-from official_plugins.export import EXPORT, ExportError, ExportRequest
+from official_plugins.export import CANCEL_EXPORT, EXPORT, CancelExport, ExportError, ExportRequest
 
 
 class Operator:
@@ -82,11 +85,16 @@ class Operator:
                 headers=wanted.headers,
                 delimiter=wanted.delimiter,
                 bom=wanted.bom,
+                id=f"line {line.number}",
             )
         except ExportError as error:
             raise line.error(str(error), f"$.{'format' if 'format' in str(error) else 'scope'}") from None
         try:
             await self._grid.ask(EXPORT, request, timeout=None)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), contextlib.suppress(GridbusError):
+                await self._grid.ask(CANCEL_EXPORT, CancelExport(request.id))  # it would go on without us
+            raise
         except NoServer:
             raise line.error("nothing exports here: the plugin 'export' is not among --plugins", "$.op") from None
         except RemoteError as error:

@@ -27,6 +27,7 @@ from gridbus.events import Event
 from gridbus.events.system import DATA_PROGRESS, LoadProgress, PluginFailed
 
 _DRAIN_SECONDS = 30.0  # for what plugins still have to do when all operations are applied
+_HURRY_SECONDS = 5.0  # the same after a signal
 _BREATH = 64  # operations between two looks at what else is to be done
 _PAUSE = 0.1  # seconds between two steps of the bar
 
@@ -71,7 +72,7 @@ async def run_job(job: Job, course: Course) -> tuple[Summary, Interruption]:
             with work:
                 await _load(job, course)
                 await _apply(job, course)
-            with anyio.move_on_after(_DRAIN_SECONDS):
+            with anyio.move_on_after(_DRAIN_SECONDS if interruption.signal is None else _HURRY_SECONDS):
                 await app.bus.drain()
             summary = await summarize(app, course)
         summary = attrs.evolve(summary, plugin_problems=tuple(map(failure_text, app.failures)))

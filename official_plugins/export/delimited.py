@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbus.grid import ColumnType
 from official_plugins.export.messages import ExportError
-from official_plugins.export.sheet import Cells, SheetOptions
+from official_plugins.export.sheet import Cells, SheetOptions, iso_text
 
 # What spreadsheets take for the beginning of a formula (OWASP), full-width forms included.
 _LEADING = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -90,7 +90,7 @@ def _converter(kind: ColumnType, escape_formulas: bool) -> Callable[[Sequence[An
         case ColumnType.BOOL:
             return lambda cells: [_BOOLS[cell] for cell in cells]
         case ColumnType.DATE | ColumnType.DATETIME:
-            return lambda cells: [None if cell is None else cell.isoformat() for cell in cells]
+            return lambda cells: [None if cell is None else iso_text(cell) for cell in cells]
         case _:
             return _as_they_are
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -12,6 +13,12 @@ from gridbus.grid import Column
 
 Cells: TypeAlias = Sequence[Any]
 """The cells of one row, in the order of the columns."""
+
+
+def iso_text(moment: date) -> str:
+    """Return a date or time in ISO form, UTC as ``Z``."""
+    text = moment.isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
 
 
 @attrs.frozen(kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 from gridbus import MissingExtraError
 from gridbus.grid import ColumnType
 from official_plugins.export.messages import ExportError
-from official_plugins.export.sheet import Cells, SheetOptions
+from official_plugins.export.sheet import Cells, SheetOptions, iso_text
 
 _MOST_ROWS = 1_048_576  # of one sheet, titles included
 _MOST_COLUMNS = 16_384
@@ -116,7 +116,7 @@ class XlsxSheet:
             case date() if not isinstance(cell, datetime) and cell >= _FIRST_DATE:
                 sheet.write_datetime(at, position, cell, self._date)
             case date():
-                sheet.write_string(at, position, cell.isoformat())
+                sheet.write_string(at, position, iso_text(cell))
             case _:
                 text = str(cell)
                 if len(text) > _LONGEST_TEXT:

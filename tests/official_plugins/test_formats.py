@@ -53,7 +53,7 @@ def test_csv_is_read_by_the_csv_module(tmp_path: Path) -> None:
         rows = list(csv.reader(file))
     assert rows[0] == ["Full name", "born", "seen", "is_here", "count", "share"]
     assert rows[1] == ["Ada, Countess\nof Lovelace", "1815-12-10", "2024-02-29T13:05:00", "true", "-5", "0.25"]
-    assert rows[3] == ["", "2000-01-01", "2024-01-01T00:00:00+00:00", "", "", ""]
+    assert rows[3] == ["", "2000-01-01", "2024-01-01T00:00:00Z", "", "", ""]
 
 
 @pytest.mark.parametrize("wanted", [ExportFormat.CSV, ExportFormat.TSV, ExportFormat.JSON, ExportFormat.JSONL])
@@ -154,7 +154,7 @@ def test_xlsx_is_read_by_openpyxl(tmp_path: Path) -> None:
     assert found[0] == ("Full name", "born", "seen", "is_here", "count", "share")
     assert found[1] == (ROWS[0][0], "1815-12-10", datetime(2024, 2, 29, 13, 5), True, -5, 0.25)
     assert found[2] == (ROWS[1][0], None, None, False, "100000000000000000", -1.5e-9)
-    assert found[3] == (None, datetime(2000, 1, 1), "2024-01-01T00:00:00+00:00", None, None, None)
+    assert found[3] == (None, datetime(2000, 1, 1), "2024-01-01T00:00:00Z", None, None, None)
     assert found[4] == ("=1+1", "1850-01-01", None, None, None, "inf")
     assert sheet.cell(5, 1).data_type == "s"
     assert sheet.freeze_panes == "A2"
