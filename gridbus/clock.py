@@ -20,12 +20,15 @@ class Clock(Protocol):
 
     def time_ns(self) -> int:
         """Nanoseconds since 1970, UTC."""
+        ...
 
     def monotonic(self) -> float:
         """Seconds from an arbitrary start, never going back."""
+        ...
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
         """Call back after ``delay`` seconds on the running loop."""
+        ...
 
     async def sleep(self, delay: float) -> None:
         """Return after ``delay`` seconds."""

@@ -18,6 +18,7 @@ class PluginStorage(Protocol):
     @property
     def quota(self) -> int:
         """Bytes that keys and encoded values may take together."""
+        ...
 
     @overload
     async def get(self, key: str, type: type[T], default: T) -> T: ...
@@ -32,6 +33,7 @@ class PluginStorage(Protocol):
             StoredTypeError: what is stored is not of ``type``.
             StorageError: the key is empty or longer than 512 bytes, or the store fails; so do all methods below.
         """
+        ...
 
     async def set(self, key: str, value: object) -> None:
         """Write a value; it is there for every later ``get``, and outlives this process where the store does.
@@ -45,15 +47,19 @@ class PluginStorage(Protocol):
 
     async def delete(self, key: str) -> bool:
         """Remove a key; False where there was none."""
+        ...
 
     async def clear(self) -> int:
         """Remove all keys of this owner; return how many there were."""
+        ...
 
     async def keys(self, prefix: str = "") -> list[str]:
         """List the keys that begin with ``prefix``, sorted."""
+        ...
 
     async def size(self) -> int:
         """Bytes taken: keys in UTF-8 plus encoded values."""
+        ...
 
 
 class StorageBackend(Protocol):
@@ -61,9 +67,11 @@ class StorageBackend(Protocol):
 
     def namespace(self, owner: str, *, quota: int) -> PluginStorage:
         """Return the store of one owner; the same owner always sees the same keys."""
+        ...
 
     async def usage(self, owner: str) -> int:
         """Bytes that an owner's keys and values take; cheap, as it is counted when they are written."""
+        ...
 
     async def aclose(self) -> None:
         """Flush and close; further use raises ``StorageError``."""

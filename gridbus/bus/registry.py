@@ -15,6 +15,7 @@ class Registered(Protocol):
     @property
     def order(self) -> Any:
         """The place in line: a number, or a priority and a number; what sorts first is reached first."""
+        ...
 
 
 R = TypeVar("R", bound=Registered)

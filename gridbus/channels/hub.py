@@ -25,9 +25,7 @@ class Hub(Generic[S]):
 
     def __init__(self) -> None:
         self._servers: dict[str, dict[str, tuple[Channel[Any, Any], S]]] = {}
-        self._only: dict[
-            str, tuple[Channel[Any, Any], S]
-        ] = {}  #: channels with one server
+        self._only: dict[str, tuple[Channel[Any, Any], S]] = {}  #: channels with one server
 
     def add(self, channel: Channel[Any, Any], owner: str, server: S) -> None:
         """Register a server.

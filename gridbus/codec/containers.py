@@ -97,7 +97,8 @@ def _read_each(converter: Converter, kind: Any, items: Iterable[tuple[Any, Any, 
             error.add_note(IterableValidationNote(f"at {place!r}", place, item_kind))
             errors.append(error)
     if errors:
-        raise IterableValidationError("while reading items", errors, kind)
+        group: Any = IterableValidationError  # its third argument is hidden behind ExceptionGroup's own signature
+        raise group("while reading items", errors, kind)
     return found
 
 

@@ -24,7 +24,8 @@ def read_scalar(value: Any, kind: Any) -> Any:
         return value
     base = next(base for base in kind.__mro__ if base in READERS)
     plain = READERS[base](value)
-    return plain if kind is base else kind(plain)
+    subclass: Any = kind
+    return plain if kind is base else subclass(plain)
 
 
 def _reader(kind: type) -> Callable[[Any], Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, Union
 
 import attrs
 
@@ -91,12 +91,12 @@ def _may_be(member: Any, value: Any) -> bool:
     if origin is float:
         return type(value) is int
     if origin is Literal or _is_enum(origin):
-        choices = typing.get_args(member) if origin is Literal else tuple(choice.value for choice in origin)
+        choices = tuple(choice.value for choice in origin) if _is_enum(origin) else typing.get_args(member)
         return type(value) in map(type, choices)
     return isinstance(value, str) and isinstance(origin, type) and issubclass(origin, str | date | bytes | Path)
 
 
-def _is_enum(kind: Any) -> bool:
+def _is_enum(kind: Any) -> TypeGuard[type[enum.Enum]]:
     return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 

@@ -129,7 +129,7 @@ class _Reader:
         values["permissions"] = tuple(self.permissions(self.table("permissions"), "", "permissions."))
         values["limits"] = self.limits(self.table("limits"))
         # What is missing is a problem already: with these in its place, the rest is checked all the same.
-        stand_ins = {"id": "unnamed", "name": "unnamed", "version": "0"}
+        stand_ins: dict[str, Any] = {"id": "unnamed", "name": "unnamed", "version": "0"}
         try:
             return PluginMetadata(**(stand_ins | values))
         except PluginValidationError as error:

@@ -31,11 +31,13 @@ class Asking(Protocol):
 
     async def ask(self, channel: Channel[M, R], message: M, *, to: str | None = None, timeout: float | None = 5.0) -> R:
         """Return the reply."""
+        ...
 
     def ask_stream(
         self, channel: Channel[M, R], message: M, *, to: str | None = None, timeout: float | None = 5.0
     ) -> AbstractAsyncContextManager[AsyncIterator[R]]:
         """Return the replies."""
+        ...
 
 
 class GridAccess:

@@ -31,21 +31,27 @@ class Managing(Protocol):
         self, category: PluginCategory | str | None = None, state: PluginState | str | None = None
     ) -> list[PluginInfo]:
         """Return what is registered."""
+        ...
 
     async def check_plugin_health(self, plugin_id: str) -> PluginHealth:
         """Check one."""
+        ...
 
     async def check_all_health(self) -> dict[str, PluginHealth]:
         """Check all."""
+        ...
 
     async def register_and_initialize(self, plugin: Any, config: Any = None) -> PluginInfo:
         """Bring one up."""
+        ...
 
     async def unregister_and_destroy(self, plugin_id: str, *, cascade: bool = False) -> tuple[str, ...]:
         """Take one down."""
+        ...
 
     async def reload_plugin(self, plugin_id: str, *, cascade: bool = False) -> PluginInfo:
         """Take one down and bring it up again."""
+        ...
 
 
 def serve(scope: Scope, manager: Managing) -> None:

@@ -16,21 +16,26 @@ class ByteStore(Protocol):
 
     async def read(self, owner: str, key: bytes) -> bytes | None:
         """Return what is stored."""
+        ...
 
     async def write(self, owner: str, key: bytes, data: bytes, quota: int) -> None:
         """Store, unless the owner would grow past its quota: then raise ``QuotaExceeded`` and leave what was there."""
 
     async def remove(self, owner: str, key: bytes) -> bool:
         """Remove; False where there was nothing."""
+        ...
 
     async def clear(self, owner: str) -> int:
         """Remove all of the owner's; return how many there were."""
+        ...
 
     async def names(self, owner: str, prefix: bytes) -> list[bytes]:
         """Return the keys that begin with ``prefix``, sorted."""
+        ...
 
     async def usage(self, owner: str) -> int:
         """Return the bytes of the owner's keys and data."""
+        ...
 
 
 class Namespace:
