@@ -319,7 +319,7 @@ async def test_middleware_of_the_bus_goes_around_each_handler(clock: FakeClock) 
 
 
 async def test_a_scope_owns_what_is_made_through_it(bus: Bus) -> None:
-    """Closing it leaves no subscription, interceptor, stream, server, task or timer, and runs the clean-ups backwards."""
+    """Closing it leaves no subscription, interceptor, stream, task or timer, and runs the clean-ups backwards."""
     order: list[str] = []
     scope = bus.scope("plugin")
 
