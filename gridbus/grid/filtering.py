@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import compress
 from operator import and_, itemgetter, not_, or_
@@ -183,7 +183,7 @@ def _zoned(i: int, operands: list[datetime], make: Callable[[int, list[Any]], Ma
     zoned = {operand.tzinfo is not None for operand in operands}
 
     def mask(rows: Sequence[Cells]) -> list[bool]:
-        if len(zoned.union(has_zone(rows, i))) == 1:
+        if len(zoned.union(zones(map(itemgetter(i), rows)))) == 1:
             return direct(rows)
         return converted([(instant(row[i]),) for row in rows])
 
@@ -201,9 +201,9 @@ def renamed(where: Filter, names: Mapping[str, str]) -> Filter:
             return attrs.evolve(where, column=names.get(where.column, where.column))
 
 
-def has_zone(rows: Sequence[Cells], i: int) -> set[bool]:
-    """Return whether the datetimes of a column have a zone: the answers that occur."""
-    return {when.tzinfo is not None for when in map(itemgetter(i), rows) if when is not None}
+def zones(datetimes: Iterable[datetime | None]) -> set[bool]:
+    """Return whether datetimes have a zone: the answers that occur."""
+    return {when.tzinfo is not None for when in datetimes if when is not None}
 
 
 def instant(when: Any) -> datetime | None:

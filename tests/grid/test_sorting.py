@@ -42,16 +42,17 @@ def nothing() -> None:
     """Nobody loses interest."""
 
 
-@given(st.lists(CELLS, max_size=60), KEYS, st.integers(2, 20), st.integers(1, 4))
+@given(st.lists(CELLS, max_size=60), KEYS, st.integers(2, 20), st.integers(1, 4), st.sampled_from([0, 3, 100]))
 def test_rows_are_sorted_stably_by_each_key(
-    cells: list[tuple[Any, ...]], keys: list[SortKey], run: int, samples: int
+    cells: list[tuple[Any, ...]], keys: list[SortKey], run: int, samples: int, groups: int
 ) -> None:
-    """Also where they are sorted in many short runs; the rows given stay as they were."""
+    """Also where they are sorted in many short runs, or by value; the rows given stay as they were."""
     rows = [(*row, str(number)) for number, row in enumerate(cells)]
     given_rows = list(rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorting, "_RUN", run)
         patch.setattr(sorting, "_SAMPLES", min(samples, run))
+        patch.setattr(sorting, "_MOST_GROUPS", groups)
         assert list(RowOrder(keys, SCHEMA).sort(rows, nothing)) == naive(given_rows, keys)
     assert rows == given_rows
 
@@ -70,9 +71,11 @@ def test_text_is_ordered_by_code_point() -> None:
     assert [row[1] for row in RowOrder([SortKey("s")], SCHEMA).sort(rows, nothing)] == ["B", "a", "b", "ä"]
 
 
-def test_long_sorts_ask_often_whether_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once per run and once per cut, and they end where the answer is an exception."""
-    monkeypatch.setattr(sorting, "_RUN", 64)
+@pytest.mark.parametrize("groups", [0, 10_000])
+def test_long_sorts_ask_often_whether_they_are_wanted(monkeypatch: pytest.MonkeyPatch, groups: int) -> None:
+    """Every few rows, and they end where the answer is an exception."""
+    monkeypatch.setattr(sorting, "_RUN", 32)
+    monkeypatch.setattr(sorting, "_MOST_GROUPS", groups)
     rows = [(number * 7919 % 1000, None, None, str(number)) for number in range(1000)]
     asked = 0
 
