@@ -11,7 +11,7 @@ import attrs
 
 from gridbus.bus import Bus
 from gridbus.config.model import AppConfig
-from gridbus.config.reading import read_toml, structured
+from gridbus.config.reading import read_toml, resolved_use, structured
 from gridbus.errors import ConfigError, PluginError, PluginValidationError
 from gridbus.plugins import PluginInfo, PluginManager
 
@@ -66,7 +66,7 @@ async def check_config(path: Path | str) -> CheckReport:
     except ConfigError as error:
         found += map(_split, error.problems)
     found += _missing_files(data, path)
-    found += await _plugin_problems(data)
+    found += await _plugin_problems(data, path)
     problems = tuple(ConfigProblem(str(path), key, reason) for key, reason in dict.fromkeys(found))
     return CheckReport(problems, None if problems else config)
 
@@ -85,7 +85,7 @@ def _missing_files(data: Mapping[str, Any], path: Path) -> Iterator[tuple[str, s
         yield "storage.path", f"there is no folder {(path.parent / store).parent}"
 
 
-async def _plugin_problems(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+async def _plugin_problems(data: Mapping[str, Any], path: Path) -> list[tuple[str, str]]:
     """Register each plugin by itself, so that one hides nothing of another, and look at what they need."""
     problems: list[tuple[str, str]] = []
     async with Bus() as bus, PluginManager(bus) as manager:
@@ -99,7 +99,7 @@ async def _plugin_problems(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             if use is None and plugin_id not in installed:
                 problems.append((f"plugins.{plugin_id}", _not_installed(plugin_id, installed)))
                 continue
-            problems += await _registered(manager, plugin_id, use, config)
+            problems += await _registered(manager, plugin_id, use and resolved_use(use, path), config)
         infos = {info.id: info for info in manager.list_plugins()}
         for info in infos.values():
             problems += [(f"plugins.{info.id}", reason) for reason in _unmet(info, infos)]

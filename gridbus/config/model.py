@@ -56,7 +56,7 @@ class StorageConfig:
 class PluginConfig:
     """One plugin: which, how it is configured, and what it may do."""
 
-    use: str | None = None  #: ``module:Class``; the installed plugin of this id where None
+    use: str | None = None  #: ``module:Class``, or a folder, as in ``./mine``; the installed plugin where None
     enabled: bool = True
     config: Mapping[str, Any] = attrs.field(factory=dict)  #: what the plugin itself reads
     grants: tuple[str, ...] | None = None  #: permissions; what the plugin asks for where None

@@ -53,7 +53,16 @@ def structured(data: dict[str, Any], path: Path) -> AppConfig:
         grid = attrs.evolve(grid, file=path.parent / grid.file)
     if storage.path is not None:
         storage = attrs.evolve(storage, path=path.parent / storage.path)
-    return attrs.evolve(config, grid=grid, storage=storage)
+    plugins = {
+        plugin_id: one if one.use is None else attrs.evolve(one, use=resolved_use(one.use, path))
+        for plugin_id, one in config.plugins.items()
+    }
+    return attrs.evolve(config, grid=grid, storage=storage, plugins=plugins)
+
+
+def resolved_use(use: str, path: Path) -> str:
+    """Return ``module:Class`` as it is, and a plugin's folder relative to that of the application's file."""
+    return str(path.parent / use) if "/" in use else use
 
 
 def read_config(path: Path | str) -> AppConfig:

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from gridbus import Column, ColumnType, ConfigError, Plugin, PluginMetadata
+from gridbus import App, Column, ColumnType, ConfigError, Plugin, PluginMetadata
 from gridbus.config import AppConfig, GridConfig, PluginConfig, StorageConfig, StorageKind, check_config, read_config
 
 WHOLE = """
@@ -191,6 +191,20 @@ use = "config_test_plugins:Rival"
     assert [str(problem.key) for problem in report.problems] == ["plugins.rival.use", "plugins.sized"]
     assert "both own the topics sizes:*" in report.problems[0].reason
     assert report.problems[1].reason == "it needs another 'export': 0.1.0 is not >=9"
+
+
+async def test_a_plugin_may_be_a_folder_beside_the_file(tmp_path: Path) -> None:
+    """Relative to the file, whatever the working folder is."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "gridbus-plugin.toml").write_text(
+        '[plugin]\nid = "mine"\nname = "Mine"\nversion = "1"\nentry = "code:Mine"\n'
+    )
+    (folder / "code.py").write_text("from gridbus import Plugin\n\n\nclass Mine(Plugin):\n    pass\n")
+    path = write(tmp_path, '[plugins.mine]\nuse = "./mine"\n')
+    assert (await check_config(path)).problems == ()
+    async with App.from_config(path) as app:
+        assert app.plugins == ("mine",)
 
 
 async def test_a_file_that_is_right_is_summed_up(tmp_path: Path) -> None:
