@@ -34,5 +34,5 @@ class Facts:
     async def failed(self, plugin_id: str, stage: str, error: BaseException) -> None:
         """Publish and log that a stage of a plugin's life failed."""
         text = "".join(traceback.format_exception(error))
-        logger.error("plugin %r failed to %s\n%s", plugin_id, stage, text)
+        logger.error("plugin %r: %s failed\n%s", plugin_id, stage, text)
         await self.tell(PLUGIN_FAILED, PluginFailed(plugin_id, stage, type(error).__qualname__, str(error), text))

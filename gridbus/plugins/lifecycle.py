@@ -8,6 +8,8 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+import anyio
+
 from gridbus.bus import Bus, ScopeReport
 from gridbus.channels.plugins import PluginState
 from gridbus.contracts import StorageBackend
@@ -100,7 +102,7 @@ class Lifecycle:
         What fails or hangs on the way is published and changes nothing about that. Neither does the cancellation of
         whoever waits here: it takes effect when all is done.
         """
-        record.state = PluginState.DESTROYING
+        record.state, record.settled = PluginState.DESTROYING, anyio.Event()
         await finish(self._bus, partial(self._take_down, record), name=f"destroy {record.id}")
 
     async def _roll_back(self, record: Record, error: BaseException) -> None:

@@ -57,7 +57,7 @@ class Record:
         self.ctx: PluginContext | None = None
         self.troubles: Troubles | None = None
         self.allowance: Allowance | None = None
-        self.settled = anyio.Event()  #: it runs, or is gone
+        self.settled = anyio.Event()  #: its way up, or its way down, has come to an end
 
     @property
     def id(self) -> str:

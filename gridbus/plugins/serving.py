@@ -21,7 +21,7 @@ from gridbus.channels.plugins import (
 )
 from gridbus.manifest import PluginCategory, PluginHealth
 
-_SIDE_BY_SIDE = 8  # requests of a kind: one plugin that comes up slowly must not keep the others waiting
+_SIDE_BY_SIDE = 4  # requests of a kind: one plugin that comes up slowly must not keep the others waiting
 
 
 class Managing(Protocol):

@@ -37,7 +37,7 @@ class _Outcome(Generic[T]):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self.error = error
+            self.error = RuntimeError("it awaited something that was cancelled").with_traceback(error.__traceback__)
         except (Exception, SystemExit) as error:
             self.error = error
         else:
