@@ -58,7 +58,7 @@ def test_a_filter_is_read_whole() -> None:
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        (b'{"op":"create",}', 16, "no valid JSON"),
+        (b'{"op":"create" "a":1}', 16, "no valid JSON"),
         (b"", 1, "no valid JSON"),
         (b'{"op": "create", "values": {"a": NaN}}', 34, "NaN is no number of JSON"),
         (b'{"op":"delete","id":"1","id":"2"}', 25, "the key 'id' comes twice"),
