@@ -38,10 +38,10 @@ class RowFilter:
             QueryError: a column does not exist, or an operand or operator does not fit its column.
         """
         self.where = where
-        self.columns = frozenset(columns_of(where))
         parts = where.parts if isinstance(where, And) else (where,)
         paths = [f"$.and[{index}]" for index in range(len(parts))] if isinstance(where, And) else ["$"]
         self._masks = [_compile(part, schema, path) for part, path in zip(parts, paths, strict=True)]
+        self.columns = frozenset(columns_of(where))
 
     def select(self, rows: Sequence[Cells]) -> Sequence[Cells]:
         """Return the rows that pass."""
@@ -61,6 +61,8 @@ def _compile(where: Filter, schema: Schema, path: str) -> Mask:
         case Not(part):
             inner = _compile(part, schema, f"{path}.not")
             return lambda rows: list(map(not_, inner(rows)))
+    if not isinstance(where, Compare | In | Match | Between | IsNull):
+        raise QueryError(f"a filter is made of conditions (parse_filter reads JSON), not {described(where)} @ {path}")
     position = schema.index.get(where.column)
     if position is None:
         raise QueryError(f"{schema.unknown(where.column)} @ {path}.column")
@@ -80,7 +82,6 @@ def _compile(where: Filter, schema: Schema, path: str) -> Mask:
         case Compare(_, op, value):
             operand = _operand(column, value, f"{path}.{op}", null=op in ("eq", "ne"))
             return _compare(column, position, op, operand, path)
-    raise QueryError(f"a filter is made of conditions, not {type(where).__name__} @ {path}")
 
 
 def _operand(column: Column, value: object, path: str, *, null: bool = False) -> Value:

@@ -93,8 +93,10 @@ class Grid(ServingOperations, LoadOperations, PluginOperations):
         if self._state is not GridState.OPEN:
             return
         self._state, self._is_open = GridState.CLOSED, False
-        await self._announce(GRID_DESTROY, GridDestroyed(self._name, len(self)))
-        await self._scope.aclose()
+        try:
+            await self._announce(GRID_DESTROY, GridDestroyed(self._name, len(self)))
+        finally:
+            await self._scope.aclose()
 
     async def ask(self, channel: Channel[M, R], message: M, *, to: str | None = None, timeout: float | None = 5.0) -> R:
         """Ask a plugin on a channel; as ``Bus.ask``."""

@@ -10,7 +10,7 @@ from gridbus.errors import ColumnError, DuplicateRow, GridError, ValueRejected
 from gridbus.events.grid import Column, ColumnType
 from gridbus.grid.offload import Between
 from gridbus.grid.schema import Schema
-from gridbus.grid.store import IdCounter, store
+from gridbus.grid.store import IdCounter, store_many
 from gridbus.grid.values import Cells, cell_text, described, fit, infer_type
 
 RawRow: TypeAlias = Mapping[str, Any] | Sequence[Any]
@@ -127,7 +127,7 @@ class Loader:
                 return False
             if len(set(ids)) < count or not self.rows.keys().isdisjoint(ids):
                 return False
-        store(self.rows, list(zip(*columns, ids, strict=True)))
+        store_many(self.rows, list(zip(*columns, ids, strict=True)))
         return True
 
     def _read_singly(self, chunk: list[RawRow], ids: list[str] | None) -> None:

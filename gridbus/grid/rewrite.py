@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from gridbus.grid.offload import BIG, Between, in_thread
-from gridbus.grid.store import RowStore, store
+from gridbus.grid.store import RowStore, store_many
 from gridbus.grid.values import Cells
 
 Recut: TypeAlias = Callable[[Cells], Cells]
@@ -91,5 +91,5 @@ def _recut_all(rows: list[Cells], recut: Recut, between: Between) -> dict[str, C
     left = iter(rows)
     while part := list(islice(left, _STEP)):
         between()
-        store(made, list(map(recut, part)))
+        store_many(made, list(map(recut, part)))
     return made

@@ -91,7 +91,7 @@ class RowOperations(ColumnOperations):
         claimed: range | None = None
         try:
             if not self._schema.columns:
-                await self._take_columns(values)
+                await self._take_columns(values, source)
             schema = self._schema
             cells = schema.cells(values)
             if id is None and self._id_column is None:
@@ -278,14 +278,14 @@ class RowOperations(ColumnOperations):
             raise self._id_is_fixed(row_id)
         return row, RowUpdated(row_id, old, new)
 
-    async def _take_columns(self, values: Mapping[str, Any]) -> None:
+    async def _take_columns(self, values: Mapping[str, Any], source: str | None) -> None:
         """Give a grid without columns those of its first row."""
         if isinstance(values, Mapping):
             kinds = {name: infer_type([type(value)], name) for name, value in values.items()}
             for name, kind in kinds.items():
                 if name not in self._schema.index:
                     try:
-                        await self.add_column(Column(name, kind))
+                        await self.add_column(Column(name, kind), source=source)
                     except ColumnError:  # another first row may have come at the same time, with the same column
                         if name not in self._schema.index:
                             raise

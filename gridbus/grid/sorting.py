@@ -13,7 +13,7 @@ from gridbus.errors import QueryError
 from gridbus.events.grid import ColumnType
 from gridbus.grid.filtering import instant, zones
 from gridbus.grid.schema import Schema
-from gridbus.grid.values import Cells
+from gridbus.grid.values import Cells, described
 from gridbus.query import SortKey
 
 _RUN = 16_384  # rows sorted by one call: some 3 ms, in which no other thread gets the interpreter's lock
@@ -37,6 +37,9 @@ class RowOrder:
             QueryError: a column does not exist, or comes twice.
         """
         self.keys = tuple(keys)
+        for index, key in enumerate(self.keys):
+            if not isinstance(key, SortKey):
+                raise QueryError(f"a sort key is a SortKey or the name of a column, not {described(key)} @ $[{index}]")
         self.columns = frozenset(key.column for key in self.keys)
         self._passes: list[tuple[int, bool, bool]] = []
         for index, key in enumerate(self.keys):

@@ -42,7 +42,7 @@ class IdCounter:
             self._next = max([self._next - 1, *numbers]) + 1
 
 
-def store(rows: dict[str, Cells], made: list[Cells]) -> None:
+def store_many(rows: dict[str, Cells], made: list[Cells]) -> None:
     """Add many new rows to a dictionary.
 
     Tuples of plain values leave the garbage collector's care when it first sees them, and a dictionary that never held

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import islice
 
 import attrs
 
@@ -62,18 +63,18 @@ class View:
 
     def use_filter(self, row_filter: RowFilter | None, passing: Found | None) -> None:
         """Show the rows that pass this filter; ``passing`` are these, if they were found before."""
-        self.filter, self._passing, self._ordered = row_filter, passing, None
+        self.filter, self._passing = row_filter, passing
         self._watch()
 
     def use_order(self, order: RowOrder) -> None:
         """Show the rows in this order."""
-        self.order, self._ordered = order, None
+        self.order = order
         self._watch()
 
     def use_schema(self, schema: Schema, row_filter: RowFilter | None, order: RowOrder) -> None:
         """Take other columns, with filter and order made for them."""
         self._schema, self.filter, self.order = schema, row_filter, order
-        self._everything = self._passing = self._ordered = None
+        self._everything = self._passing = None
         self._watch()
 
     async def passing(self, row_filter: RowFilter | None) -> Found:
@@ -123,9 +124,12 @@ class View:
 
     async def cut(self, start: int, stop: int | None) -> tuple[Found, int]:
         """Return some of the rows as they are now, and how many there are on all pages."""
+        store = self._store
+        if self.filter is None and not self.order.keys:
+            rows = store.rows
+            return Found(list(islice(rows.values(), start, stop)), self._schema, store.order, store.version), len(rows)
         found = await self.found(exact=stop is None)
         cells = found.rows[start:stop]
-        store = self._store
         if found.version != store.version and found.order == store.order:
             cells = [store.rows[row[-1]] for row in cells]
         return attrs.evolve(found, rows=cells), len(found.rows)
@@ -143,7 +147,14 @@ class View:
         )
 
     def _watch(self) -> None:
+        """Look at the columns that decide from now on.
+
+        Changes to their cells did not count before, so rows found before any such change are not to be trusted.
+        """
         self._store.watched = self.order.columns | (self.filter.columns if self.filter is not None else frozenset())
+        self._ordered = None
+        if self._passing is not None and self._passing.version != self._store.version:
+            self._passing = None
 
 
 def bounds(page: Page) -> tuple[int, int | None]:

@@ -146,6 +146,28 @@ def check(grid: Grid, model: Model) -> None:
     assert (model.sort, model.filter, model.page) == (grid.sorted_by, grid.filtered_by, grid.current_page)
 
 
+async def check_view(grid: Grid) -> None:
+    """The view is what a look at each row would give."""
+    shown = grid.rows()
+    where = grid.filtered_by
+    if isinstance(where, Compare):
+        name = where.column
+        passes: Any = {
+            "eq": lambda cell: cell == 1,
+            "ne": lambda cell: cell != 1,
+            "lt": lambda cell: cell is not None and cell < 1,
+        }[where.op]
+        shown = [row for row in shown if passes(row[name])]
+    for key in reversed(grid.sorted_by):
+        filled = [row for row in shown if row[key.column] is not None]
+        filled.sort(key=lambda row, name=key.column: row[name], reverse=key.desc)
+        shown = filled + [row for row in shown if row[key.column] is None]
+    assert list(await grid.snapshot()) == shown
+    page = grid.current_page
+    first = 0 if page.size is None else (page.number - 1) * page.size
+    assert list((await grid.view()).rows) == shown[first : None if page.size is None else first + page.size]
+
+
 @given(st.lists(STEPS, max_size=25))
 @settings(max_examples=150)
 async def test_facts_replayed_on_an_empty_model_give_the_grid(steps: list[tuple[Any, ...]]) -> None:
@@ -157,6 +179,7 @@ async def test_facts_replayed_on_an_empty_model_give_the_grid(steps: list[tuple[
             for step in steps:
                 await take(grid, step)
                 check(grid, model)
+                await check_view(grid)
 
 
 @given(st.lists(st.tuples(STEPS, st.integers(0, 3)), max_size=15))
@@ -180,3 +203,4 @@ async def test_facts_of_concurrent_changes_give_the_grid(steps: list[tuple[Any, 
             bus.intercept("*", look)
             await asyncio.gather(*(take(grid, step) for step, _ in steps))
             check(grid, model)
+            await check_view(grid)

@@ -25,7 +25,7 @@ from gridbus.grid import (
     SortChanged,
 )
 from gridbus.grid.view import View
-from gridbus.query import Compare, Not, Page, SortKey
+from gridbus.query import And, Compare, Not, Page, SortKey
 from gridbus.testing import Recorder
 
 OLD = Compare("age", "gt", 30)
@@ -112,6 +112,18 @@ async def test_a_filter_or_sort_that_does_not_fit_changes_nothing(grid: Grid, ev
     with pytest.raises(QueryError, match="did you mean 'age'"):
         await grid.sort("agee")
     assert (grid.filtered_by, grid.sorted_by, events.topics) == (None, (), [])
+
+
+@pytest.mark.parametrize("nonsense", [{"column": "age", "eq": 1}, "age", 7])
+async def test_nonsense_is_no_filter_and_no_sort_key(grid: Grid, nonsense: Any) -> None:
+    """Also inside of one, and the error says where it is."""
+    with pytest.raises(QueryError, match=r"parse_filter reads JSON.* @ \$"):
+        await grid.filter(nonsense)
+    with pytest.raises(QueryError, match=r"@ \$\.and\[0\]\.not"):
+        await grid.filter(And((Not(nonsense),)))
+    if nonsense != "age":
+        with pytest.raises(QueryError, match=r"a sort key is .* @ \$\[1\]"):
+            await grid.sort("age", nonsense)
 
 
 async def test_a_veto_keeps_the_view_as_it_was(bus: Bus, grid: Grid, events: Recorder) -> None:
@@ -201,6 +213,24 @@ async def test_cells_that_decide_nothing_show_without_another_sort(grid: Grid, m
     await grid.update("2", {"name": "Ada"})
     view = await grid.view()
     assert [(row.id, row["name"]) for row in view.rows] == [("2", "Ada"), ("5", None)]
+
+
+@pytest.mark.parametrize("size", ["small", "big"])
+async def test_a_new_sort_or_filter_sees_cells_that_did_not_matter_before(
+    grid: Grid, size: str, request: pytest.FixtureRequest
+) -> None:
+    """Rows that were found while another column decided are looked at again."""
+    if size == "big":
+        request.getfixturevalue("big")
+    await fill(grid)
+    await grid.filter(Compare("age", "ge", 30))
+    assert await ids(grid) == ["1", "4", "5"]
+    await grid.update_many({"1": {"score": 3}, "4": {"score": 1}, "5": {"score": 2}})
+    await grid.sort("score")
+    assert await ids(grid) == ["4", "5", "1"]
+    await grid.update("1", {"name": "x"})
+    await grid.filter(Compare("name", "eq", "x"))
+    assert await ids(grid) == ["1"]
 
 
 async def test_a_snapshot_is_the_whole_view_and_stays_as_it_is(grid: Grid) -> None:

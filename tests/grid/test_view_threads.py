@@ -164,6 +164,18 @@ async def test_a_sort_set_while_a_filter_runs_wins(grid: Grid, crossroads: Cross
     assert await ids(grid) == ["6", "4", "1"]
 
 
+async def test_cells_that_change_before_a_filter_is_set_are_seen_by_it(grid: Grid, crossroads: Crossroads) -> None:
+    """They did not matter to the view when they changed, and do once it is set."""
+    await fill(grid)
+    async with anyio.create_task_group() as group:
+        group.start_soon(grid.filter, OLD)
+        await crossroads.wait()
+        await grid.update("1", {"age": 1})
+        await grid.update("2", {"age": 99})
+        crossroads.go.set()
+    assert await ids(grid) == ["2", "4"]
+
+
 async def test_columns_that_change_before_a_filter_is_set_do_not_mix_it_up(grid: Grid, crossroads: Crossroads) -> None:
     """It looks at the column that it was made for, wherever that stands by then."""
     await fill(grid)
