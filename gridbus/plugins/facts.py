@@ -7,7 +7,7 @@ import traceback
 from typing import TypeVar
 
 from gridbus.bus import Bus
-from gridbus.errors import BusError
+from gridbus.errors import BusError, MailboxFull
 from gridbus.events import Topic
 from gridbus.events.system import PLUGIN_FAILED, PluginFailed
 
@@ -29,10 +29,23 @@ class Facts:
         try:
             await self._bus.publish(topic, payload, source="manager")
         except BusError as error:
-            logger.warning("%s could not be published (%s): %r", topic, error, payload)
+            _log(topic, payload, error)
+
+    def tell_now(self, topic: Topic[T], payload: T) -> None:
+        """Publish a fact without waiting, or as soon as there is room for it."""
+        try:
+            self._bus.publish_nowait(topic, payload, source="manager")
+        except MailboxFull:
+            self._bus.start_job(self.tell, topic, payload, name=topic, owner="manager")
+        except BusError as error:
+            _log(topic, payload, error)
 
     async def failed(self, plugin_id: str, stage: str, error: BaseException) -> None:
         """Publish and log that a stage of a plugin's life failed."""
         text = "".join(traceback.format_exception(error))
         logger.error("plugin %r: %s failed\n%s", plugin_id, stage, text)
         await self.tell(PLUGIN_FAILED, PluginFailed(plugin_id, stage, type(error).__qualname__, str(error), text))
+
+
+def _log(topic: str, payload: object, error: BusError) -> None:
+    logger.warning("%s could not be published (%s): %r", topic, error, payload)

@@ -17,10 +17,10 @@ from gridbus.errors import PluginError, PluginInitializationError
 from gridbus.events.system import (
     PLUGIN_DESTROYED,
     PLUGIN_INITIALIZED,
+    PLUGIN_LIMIT_REACHED,
     PLUGIN_UNREGISTERED,
     PluginDestroyed,
     PluginInitialized,
-    PluginLimitReached,
     PluginUnregistered,
 )
 from gridbus.manifest import Permission, PluginMetadata
@@ -47,12 +47,11 @@ class Lifecycle:
         *,
         store: StorageBackend | None,
         policy: PermissionPolicy,
-        announce_limit: Callable[[PluginLimitReached], object],
         forget: Callable[[Record], None],
     ) -> None:
         self._bus, self._facts = bus, facts
         self._store, self._policy = store, policy
-        self._announce_limit, self._forget = announce_limit, forget
+        self._forget = forget
         self._ranks = count(1)
 
     async def activate(self, record: Record) -> None:
@@ -171,7 +170,8 @@ class Lifecycle:
                 grants.check(permission.kind, permission.target)
         record.scope = self._bus.scope(record.id)
         record.troubles = Troubles(self._bus.clock)
-        record.allowance = Allowance(record.id, metadata.limits, self._bus.clock, self._announce_limit)
+        announce = partial(self._facts.tell_now, PLUGIN_LIMIT_REACHED)
+        record.allowance = Allowance(record.id, metadata.limits, self._bus.clock, announce)
         record.ctx = record.plugin.ctx = PluginContext(
             metadata,
             record.plugin.config,

@@ -22,7 +22,7 @@ from gridbus.errors import (
     PluginStateError,
     PluginValidationError,
 )
-from gridbus.events.system import PLUGIN_LIMIT_REACHED, PLUGIN_REGISTERED, PluginLimitReached, PluginRegistered
+from gridbus.events.system import PLUGIN_REGISTERED, PluginRegistered
 from gridbus.manifest import Permission, PluginCategory, PluginHealth, ResourceUsage, ValidationResult
 from gridbus.plugins import serving
 from gridbus.plugins.checkup import check_health
@@ -75,7 +75,6 @@ class PluginManager:
             self._facts,
             store=storage,
             policy=policy,
-            announce_limit=self._announce_limit,
             forget=self._registry.forget,
         )
         self._started = self._closed = False
@@ -366,9 +365,6 @@ class PluginManager:
             record = self._registry.find(plugin_id)
             if record is not None and record.state is PluginState.REGISTERED:
                 await self._lifecycle.deactivate(record)
-
-    def _announce_limit(self, fact: PluginLimitReached) -> None:
-        self._scope.start_soon(self._facts.tell, PLUGIN_LIMIT_REACHED, fact, name="plugin:limit_reached")
 
 
 def _name_of(source: Any) -> str:

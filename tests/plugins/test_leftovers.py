@@ -206,11 +206,15 @@ async def test_g13_a_context_that_was_kept_can_do_no_more(manager: PluginManager
         lambda: store.clear(),
         lambda: store.size(),
     ]
+
+    async def finish(call: Callable[[], Any]) -> None:
+        result = call()
+        if asyncio.iscoroutine(result):
+            await result
+
     for call in calls:
         with pytest.raises(PluginStateError, match="'full' was destroyed"):
-            result = call()
-            if asyncio.iscoroutine(result):
-                await result
+            await finish(call)
 
 
 async def raises() -> None:

@@ -89,7 +89,7 @@ async def test_a_step_that_ignores_its_cancellation_is_left_to_itself(bus: Bus, 
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
-        # From its cancellation on the step is never blocked, so the clock cannot wait until it is: fire the timers here.
+        # Once it is cancelled the step is never blocked, so the clock cannot wait until it is: fire the timers here.
         clock._timers[0][2].callback()
         clock._timers[0][2].callback()
     stop.set()
