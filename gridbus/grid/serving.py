@@ -51,7 +51,7 @@ class ServingOperations(RowOperations, ViewOperations, SelectionOperations):
         rows, matching = await self._matching(query, query.offset, None)
         version, total = self._store.version, len(self._store.rows)
         for start in range(0, max(len(rows), 1), query.limit):
-            page = self._reply(query, query.offset + start, rows.part(start, start + query.limit), matching)
+            page = self._reply(query, query.offset + start, rows[start : start + query.limit], matching)
             yield attrs.evolve(page, version=version, total=total)
 
     async def _write(self, message: GridWrite) -> GridWritten:

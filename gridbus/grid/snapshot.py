@@ -1,9 +1,10 @@
-"""The visible rows of a grid at one moment, for those who work through all of them."""
+"""Rows of a grid's view, as they were at one moment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from typing import overload
 
 import attrs
 
@@ -14,22 +15,10 @@ from gridbus.grid.values import Cells
 from gridbus.query import Value
 
 
-@attrs.frozen(eq=False)
-class ViewPage:
-    """One page of the view, and where it stands in it."""
+class Snapshot(Sequence[Row]):
+    """Columns and visible rows, filtered and sorted, as they were at one moment: a sequence of rows.
 
-    rows: tuple[Row, ...]
-    number: int  #: of the page, from 1; a page behind the last has no rows
-    size: int | None  #: rows per page; None where one page shows all
-    pages: int  #: at least 1
-    visible: int  #: rows that pass the filter, on all pages
-    total: int  #: rows of the grid
-
-
-class Snapshot:
-    """Columns and visible rows, filtered and sorted, as they were at one moment.
-
-    Nothing in it changes when the grid does, so another thread may read it.
+    Nothing in it changes when the grid does, so another thread may read it. Rows become objects as they are looked at.
     """
 
     __slots__ = ("_rows", "_schema")
@@ -49,13 +38,15 @@ class Snapshot:
         schema = self._schema
         return (Row(schema, cells) for cells in self._rows)
 
-    def __getitem__(self, index: int) -> Row:
-        """Return the row at a place in the view, from 0."""
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Snapshot: ...
+    def __getitem__(self, index: int | slice) -> Row | Snapshot:
+        """Return the row at a place in the view, from 0, or a part of the rows."""
+        if isinstance(index, slice):
+            return Snapshot(self._schema, self._rows[index])
         return Row(self._schema, self._rows[index])
-
-    def part(self, start: int, stop: int | None = None) -> Snapshot:
-        """Return some of the rows, from ``start`` to before ``stop``."""
-        return Snapshot(self._schema, self._rows[start:stop])
 
     def ids(self) -> list[str]:
         """Return the ids of the rows."""
@@ -87,4 +78,16 @@ class Snapshot:
     def chunks(self, names: Sequence[str] | None = None, *, size: int = 5_000) -> Iterator[list[tuple[Value, ...]]]:
         """Yield the records in parts of ``size`` rows."""
         for start in range(0, len(self._rows), size):
-            yield self.part(start, start + size).records(names)
+            yield self[start : start + size].records(names)
+
+
+@attrs.frozen(eq=False)
+class ViewPage:
+    """One page of the view, and where it stands in it."""
+
+    rows: Snapshot
+    number: int  #: of the page, from 1; a page behind the last has no rows
+    size: int | None  #: rows per page; None where one page shows all
+    pages: int  #: at least 1
+    visible: int  #: rows that pass the filter, on all pages
+    total: int  #: rows of the grid

@@ -11,9 +11,8 @@ import attrs
 from gridbus.errors import QueryError
 from gridbus.grid.filtering import RowFilter
 from gridbus.grid.offload import BIG, Between, in_thread, undisturbed
-from gridbus.grid.row import Row
 from gridbus.grid.schema import Schema
-from gridbus.grid.snapshot import ViewPage
+from gridbus.grid.snapshot import Snapshot, ViewPage
 from gridbus.grid.sorting import RowOrder
 from gridbus.grid.store import RowStore
 from gridbus.grid.values import Cells
@@ -125,10 +124,12 @@ class View:
     async def cut(self, start: int, stop: int | None) -> tuple[Found, int]:
         """Return some of the rows as they are now, and how many there are on all pages."""
         store = self._store
-        if self.filter is None and not self.order.keys:
+        if self.filter is None and not self.order.keys and stop is not None:
             rows = store.rows
             return Found(list(islice(rows.values(), start, stop)), self._schema, store.order, store.version), len(rows)
         found = await self.found(exact=stop is None)
+        if not start and stop is None:
+            return found, len(found.rows)
         cells = found.rows[start:stop]
         if found.version != store.version and found.order == store.order:
             cells = [store.rows[row[-1]] for row in cells]
@@ -138,7 +139,7 @@ class View:
         """Return one page."""
         part, visible = await self.cut(*bounds(page))
         return ViewPage(
-            rows=tuple([Row(part.schema, row) for row in part.rows]),
+            rows=Snapshot(part.schema, part.rows),
             number=page.number,
             size=page.size,
             pages=1 if page.size is None else max(1, -(-visible // page.size)),

@@ -46,8 +46,6 @@ class ViewOperations(GridCore):
     async def view(self, page: Page | None = None) -> ViewPage:
         """Return the rows of the current page, or of another one that is asked for in passing.
 
-        For all rows of a big grid ``snapshot`` is cheaper: it makes no objects.
-
         Raises:
             QueryError: ``page`` has a number or size below 1.
         """
