@@ -20,6 +20,7 @@ from gridbus.errors import GridbusError, PluginError, PluginValidationError
 from gridbus.events import Event
 from gridbus.events.system import APP_STARTED, APP_STOPPING, PLUGIN_FAILED, AppStarted, AppStopping, PluginFailed
 from gridbus.grid import Grid
+from gridbus.health import HealthService
 from gridbus.manifest import Permission
 from gridbus.plugins import PluginManager, PluginSource, PluginState
 
@@ -32,9 +33,9 @@ T = TypeVar("T")
 class App:
     """One grid, its plugins, and all that they need: ``async with App(...) as app``.
 
-    The bus starts first, then storage, the plugin manager, the grid and the plugins; at last the grid's rows are
-    loaded, so that plugins hear of them. The end goes the other way: what was published is handled before plugins are
-    destroyed.
+    The bus starts first, then storage, the plugin manager, the grid, the plugins and the health service; at last the
+    grid's rows are loaded, so that plugins hear of them. The end goes the other way: what was published is handled
+    before plugins are destroyed.
 
     A plugin that does not start is published as ``plugin:failed`` and listed in ``failures``; the others and the grid
     go on, unless the application is ``strict``.
@@ -50,6 +51,7 @@ class App:
         storage: StorageBackend | StorageConfig | None = None,
         grants: Mapping[str, Iterable[Permission | str]] | None = None,
         strict: bool = False,
+        health_interval: float | None = 30.0,
         grace: float = 5.0,
         clock: Clock | None = None,
         trace: Callable[[Event[Any]], object] | None = None,
@@ -64,6 +66,7 @@ class App:
             storage: where plugins keep their values; in memory by default. One that is given is not closed.
             grants: by plugin id, what it may do in the place of what it asks for.
             strict: raise where a plugin does not start, instead of going on without it.
+            health_interval: seconds between two checks of how plugins are; None for none but those that are asked for.
             grace: seconds for what is left to do at the end, at each step.
             clock: where time comes from.
             trace: called with each event from the very first on; must be quick.
@@ -72,7 +75,8 @@ class App:
         self._rows, self._sources = rows, tuple(plugins)
         self._ids: tuple[str | None, ...] = (None,) * len(self._sources)  # that the plugins are to have, where told
         self._storage_given, self._grants = storage, dict(grants or {})
-        self._strict, self._grace, self._clock, self._trace = strict, grace, clock, trace
+        self._strict, self._health_interval = strict, health_interval
+        self._grace, self._clock, self._trace = grace, clock, trace
         self._failures: list[PluginFailed] = []
         self._reason = "the end of its block"
         self._stack = AsyncExitStack()
@@ -97,7 +101,7 @@ class App:
             storage=config.storage,
             grants={plugin_id: one.grants for plugin_id, one in enabled.items() if one.grants is not None},
             strict=strict,
-            **options,
+            **{"health_interval": config.health_interval, **options},
         )
         app._ids = tuple(enabled)
         return app
@@ -187,6 +191,8 @@ class App:
         await stack.enter_async_context(self._grid)
         stack.push_async_callback(self._manager.aclose)
         await self._start_plugins(self._manager)
+        if self._health_interval is not None:
+            await stack.enter_async_context(HealthService(bus, interval=self._health_interval))
         stack.push_async_callback(self._drain)
         if config.file is not None:
             await self.load(config.file)

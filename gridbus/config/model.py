@@ -85,4 +85,11 @@ class AppConfig:
     name: str = "app"
     grid: GridConfig = GridConfig()
     storage: StorageConfig = StorageConfig()
+    health_interval: float = 30.0  #: seconds between two checks of how plugins are
     plugins: Mapping[str, PluginConfig] = attrs.field(factory=dict)  #: by id; they start in this order
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an interval that is none."""
+        if not self.health_interval > 0:
+            problem = f"a number of seconds above 0 is needed, not {self.health_interval:g} @ health_interval"
+            raise ConfigError("application", [problem])

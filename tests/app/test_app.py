@@ -18,19 +18,23 @@ from gridbus import (
     ColumnType,
     Event,
     GridbusError,
+    HealthStatus,
     Permission,
     Plugin,
     PluginContext,
     PluginError,
+    PluginHealth,
     PluginInitializationError,
     PluginMetadata,
     PluginPermissionError,
     on,
 )
+from gridbus.channels.plugins import HEALTH_REPORT, HealthQuery
 from gridbus.config import GridConfig, StorageConfig, StorageKind
-from gridbus.events.system import APP_STARTED, APP_STOPPING, PLUGIN_FAILED
+from gridbus.events.system import APP_STARTED, APP_STOPPING, HEALTH_CHANGE, PLUGIN_FAILED, HealthChanged
 from gridbus.grid import DATA_LOAD, ROW_CREATE, DataLoaded, RowCreated
 from gridbus.storage import MemoryStorage
+from gridbus.testing import FakeClock
 
 
 class Listener(Plugin):
@@ -88,7 +92,7 @@ async def test_plugins_hear_of_the_rows_that_are_loaded_and_of_all_that_was_publ
 async def test_it_tells_in_order_what_starts_and_stops() -> None:
     """The grid is there before plugins, and they are gone before it."""
     topics: list[str] = []
-    app = App(name="shop", plugins=[Listener], trace=lambda event: topics.append(event.topic))
+    app = App(name="shop", plugins=[Listener], health_interval=None, trace=lambda event: topics.append(event.topic))
     async with app:
         assert app.name == "shop"
         assert app.plugins == ("listener",)
@@ -180,6 +184,47 @@ async def test_plugins_find_what_they_kept(kind: str, tmp_path: Path) -> None:
     assert starts == [1, 2]
     if kind == "given":
         await storage.aclose()
+
+
+class Ill(Plugin):
+    """Is well at first, and then is not."""
+
+    metadata = PluginMetadata(id="ill", name="Ill", version="1.0")
+
+    async def initialize(self, ctx: PluginContext) -> None:
+        self.is_well = True
+
+    async def health_check(self) -> PluginHealth:
+        return PluginHealth.healthy() if self.is_well else PluginHealth.error("ouch")
+
+
+async def test_plugins_are_checked_now_and_then() -> None:
+    """The first time when all have started; what changes is told."""
+    clock, plugin = FakeClock(), Ill()
+    changes: list[HealthChanged] = []
+
+    def see(event: Event[Any]) -> None:
+        if event.topic == HEALTH_CHANGE:
+            changes.append(event.payload)
+
+    async def until_told(count: int) -> None:
+        with anyio.fail_after(5):
+            while len(changes) < count:  # noqa: ASYNC110 - a plain list, which nobody can wait for
+                await anyio.sleep(0.001)
+
+    async with App(plugins=[plugin], clock=clock, health_interval=10, trace=see) as app:
+        await until_told(1)
+        plugin.is_well = False
+        await clock.advance(9)
+        assert len(changes) == 1
+        await clock.advance(1)
+        await until_told(2)
+        report = await app.bus.ask(HEALTH_REPORT, HealthQuery())
+    assert [(change.old, change.new, change.message) for change in changes] == [
+        (HealthStatus.UNKNOWN, HealthStatus.HEALTHY, ""),
+        (HealthStatus.HEALTHY, HealthStatus.ERROR, "ouch"),
+    ]
+    assert report.status is HealthStatus.ERROR
 
 
 async def test_it_starts_once() -> None:

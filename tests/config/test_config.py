@@ -98,6 +98,7 @@ def test_an_empty_file_is_an_application(tmp_path: Path) -> None:
         ('[grid]\nfile = "a"\ncolumns = [{name = "b"}]', "the file says which columns there are"),
         ('[storage]\nkind = "sqlite"', "sqlite needs a file @ $.storage.path"),
         ('[storage]\npath = "a"', "memory has no file"),
+        ("health_interval = 0", "a number of seconds above 0 is needed, not 0 @ $.health_interval"),
         ('[plugins.a]\ngrants = ["fly"]', "'fly' is no permission"),
     ],
 )
