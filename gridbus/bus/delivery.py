@@ -102,6 +102,8 @@ class Worker:
                     self._watchdog.arm()
                 mailbox.evicted = 0
                 handler = self.handler
+                if mailbox.receipts:
+                    stride = 1  # somebody waits for one of the events, perhaps for the next
                 events: Iterator[Any] = batch if left <= stride else islice(batch, stride)
                 if mailbox.putters:
                     events = iter((next(batch),))
@@ -133,6 +135,7 @@ class Worker:
                 if ended - turned > _TURN_NS:
                     if turned and (left or mailbox.items):
                         await asyncio.sleep(0)
+                        left = length_hint(batch)  # meanwhile it may have been closed, or have lost its oldest
                     turned = ended
             batch = events = mailbox.batch = NOTHING  # an iterator at its end still holds the list of handled events
 

@@ -19,7 +19,7 @@ class Overflow(enum.Enum):
     BLOCK = "block"  #: the publisher waits for room, up to ``block_timeout``
     DROP_OLDEST = "drop_oldest"  #: the event that waited longest is lost
     DROP_NEWEST = "drop_newest"  #: the new event is lost
-    COALESCE = "coalesce"  #: a new event replaces the waiting one of the same key; full of other keys: as BLOCK
+    COALESCE = "coalesce"  #: a new event takes the place of the waiting one with its key; full of other keys: as BLOCK
     FAIL = "fail"  #: the publisher gets ``MailboxFull`` and nobody gets the event
 
 
