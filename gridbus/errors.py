@@ -207,12 +207,11 @@ class RowsRejected(ExceptionGroup[Exception], GridError):
 
     def __new__(cls, message: str, rejected: Mapping[Any, Exception], done: Sequence[Any]) -> RowsRejected:
         """Make a group of the errors."""
-        self = super().__new__(cls, message, list(rejected.values()))
-        self.rejected, self.done = dict(rejected), list(done)
-        return self
+        return super().__new__(cls, message, list(rejected.values()))
 
-    rejected: dict[Any, Exception]
-    done: list[Any]
+    def __init__(self, message: str, rejected: Mapping[Any, Exception], done: Sequence[Any]) -> None:
+        Exception.__init__(self, message, rejected, done)  # a group's own takes two arguments
+        self.rejected, self.done = dict(rejected), list(done)
 
     def derive(self, excs: Sequence[Exception], /) -> ExceptionGroup[Exception]:  # type: ignore[override]
         """Return a plain group for a part of the errors."""

@@ -91,12 +91,9 @@ def _sorted_by(
 ) -> list[Cells]:
     filled = [row for row in rows if row[position] is not None]
     empty = [row for row in rows if row[position] is None] if len(filled) < len(rows) else []
-    key: Callable[[Cells], Any] = itemgetter(position)
-    if is_datetime and len(zones(map(key, filled))) > 1:
-
-        def key(row: Cells) -> Any:
-            return instant(row[position])
-
+    cell = itemgetter(position)
+    is_mixed = is_datetime and len(zones(map(cell, filled))) > 1
+    key: Callable[[Cells], Any] = (lambda row: instant(row[position])) if is_mixed else cell
     if desc:
         filled.reverse()  # and again afterwards, so that equal rows keep their order
     filled = _sorted(filled, key, between)
