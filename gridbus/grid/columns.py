@@ -41,7 +41,8 @@ class ColumnOperations(GridCore):
         Args:
             column: the new one.
             index: where it stands, from 0; last by default.
-            default: the cell of each row that exists; new rows say their own.
+            default: the cell of each row that exists; new rows say their own. The fact does not carry it: who keeps a
+                copy of the rows reads the new cells through the grid.
             source: who changes the grid, for the fact's ``source``.
 
         Raises:
