@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+import anyio
+
 from gridbus.bus import Bus
 from gridbus.channels.plugins import HEALTH_REPORT, PLUGIN_HEALTH, CheckHealth, HealthQuery, HealthReport
 from gridbus.clock import Clock
@@ -41,6 +43,7 @@ class HealthService:
         self._scope = bus.scope("health")
         self._plugins: Mapping[str, PluginHealth] = {}
         self._checked_at: datetime | None = None
+        self._checking = anyio.Lock()  # an older answer must not come in after a newer one
 
     async def __aenter__(self) -> Self:
         """Begin to check."""
@@ -79,18 +82,19 @@ class HealthService:
 
         Where nobody answers for the plugins, those that were known are unknown now.
         """
-        try:
-            plugins = await self._scope.ask(PLUGIN_HEALTH, CheckHealth(), timeout=self._timeout)
-        except ChannelError as error:
-            logger.warning("the plugins' health could not be checked: %s", error)
-            plugins = {plugin_id: PluginHealth.unknown(str(error)) for plugin_id in self._plugins}
-        before, self._plugins = self._plugins, plugins
-        self._checked_at = datetime.fromtimestamp(self._clock.time_ns() / 1e9, UTC)
-        for plugin_id, health in plugins.items():
-            old = before[plugin_id].status if plugin_id in before else HealthStatus.UNKNOWN
-            if health.status is not old:
-                await self._tell(HealthChanged(plugin_id, old, health.status, health.message))
-        return self.report
+        async with self._checking:
+            try:
+                plugins = await self._scope.ask(PLUGIN_HEALTH, CheckHealth(), timeout=self._timeout)
+            except ChannelError as error:
+                logger.warning("the plugins' health could not be checked: %s", error)
+                plugins = {plugin_id: PluginHealth.unknown(str(error)) for plugin_id in self._plugins}
+            before, self._plugins = self._plugins, plugins
+            self._checked_at = datetime.fromtimestamp(self._clock.time_ns() / 1e9, UTC)
+            for plugin_id, health in plugins.items():
+                old = before[plugin_id].status if plugin_id in before else HealthStatus.UNKNOWN
+                if health.status is not old:
+                    await self._tell(HealthChanged(plugin_id, old, health.status, health.message))
+            return self.report
 
     async def _run(self) -> None:
         while True:

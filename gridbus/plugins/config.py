@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -66,6 +67,8 @@ def check_config(plugin: Any) -> ValidationResult:
         verdict = [f"{type(error).__name__}: {error} @ $"]
     if verdict is None:
         return ValidationResult(True)
+    if inspect.iscoroutine(verdict):
+        verdict.close()  # it would warn that nobody awaited it, after the error has said so
     if isinstance(verdict, ValidationResult):
         return verdict
     if isinstance(verdict, list) and all(isinstance(problem, str) for problem in verdict):

@@ -62,7 +62,13 @@ def unload(package: str, folder: Path) -> None:
 
 
 async def import_in_thread(
-    load: Callable[[], Any], *, what: str, timeout: float, folder: Path | None, undo: Callable[[], None]
+    load: Callable[[], Any],
+    *,
+    plugin_id: str | None,
+    what: str,
+    timeout: float,
+    folder: Path | None,
+    undo: Callable[[], None],
 ) -> Any:
     """Return what ``load`` imports.
 
@@ -70,6 +76,7 @@ async def import_in_thread(
 
     Args:
         load: imports.
+        plugin_id: of the plugin, where that is known.
         what: names the plugin in errors.
         timeout: seconds.
         folder: where the plugin's modules are, for hints.
@@ -97,12 +104,12 @@ async def import_in_thread(
         undo()
         if isinstance(gone, TimeoutError):
             reason = f"its import took longer than {timeout:g} s, and goes on in a thread that nothing can stop"
-            raise PluginLoadError(f"plugin {what} cannot be imported: {reason}") from None
+            raise PluginLoadError(f"plugin {what} cannot be imported: {reason}", plugin_id) from None
         raise
     if error is not None:
         undo()
         reason = f"{described(error)}{_hint(error, folder)}"
-        raise PluginLoadError(f"plugin {what} cannot be imported: {reason}") from strip(error)
+        raise PluginLoadError(f"plugin {what} cannot be imported: {reason}", plugin_id) from strip(error)
     return found
 
 

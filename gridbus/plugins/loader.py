@@ -68,7 +68,8 @@ class Loader:
         from gridbus.plugins.discovery import entry_of  # brings difflib, for those who look for plugins
 
         entry, package = await anyio.to_thread.run_sync(entry_of, plugin_id)
-        cls = _checked(await self._imported(partial(import_entry, entry), f"{plugin_id!r} of {package}"), entry)
+        what = f"{plugin_id!r} of {package}"
+        cls = _checked(await self._imported(partial(import_entry, entry), what, plugin_id=plugin_id), entry)
         record = _made(cls, config, origin=entry, again=(plugin_id, config))
         if record.id != plugin_id:
             message = f"{package} offers {plugin_id!r}, but {entry} calls itself {record.id!r}"
@@ -84,9 +85,9 @@ class Loader:
             raise PluginConflictError(f"plugin {plugin_id!r} in {folder} is loaded already, from {where}", plugin_id)
         undo = partial(unload, package, folder)
         load = partial(import_folder, folder, package, manifest.entry)
-        found = await self._imported(load, f"{plugin_id!r} in {folder}", folder=folder, undo=undo)
+        found = await self._imported(load, f"{plugin_id!r} in {folder}", plugin_id=plugin_id, folder=folder, undo=undo)
         try:
-            cls = _checked(found, f"{manifest.entry} in {folder}")
+            cls = _checked(found, f"{manifest.entry} in {folder}", plugin_id)
             _agree(cls, manifest.metadata, manifest.where)
             return _made(cls, config, origin=str(folder), again=(folder, config), unload=undo)
         except BaseException:
@@ -94,9 +95,17 @@ class Loader:
             raise
 
     async def _imported(
-        self, load: Callable[[], Any], what: str, *, folder: Path | None = None, undo: Callable[[], None] = nothing
+        self,
+        load: Callable[[], Any],
+        what: str,
+        *,
+        plugin_id: str | None = None,
+        folder: Path | None = None,
+        undo: Callable[[], None] = nothing,
     ) -> Any:
-        return await import_in_thread(load, what=what, timeout=self._timeout, folder=folder, undo=undo)
+        return await import_in_thread(
+            load, plugin_id=plugin_id, what=what, timeout=self._timeout, folder=folder, undo=undo
+        )
 
 
 def _read_folder(folder: Path) -> tuple[Path, Manifest]:
@@ -108,11 +117,11 @@ def _place(cls: type[Any]) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def _checked(found: Any, place: str) -> type[Plugin[Any]]:
+def _checked(found: Any, place: str, plugin_id: str | None = None) -> type[Plugin[Any]]:
     if isinstance(found, type) and issubclass(found, Plugin):
         return found
     what = found.__name__ if isinstance(found, type) else type(found).__name__
-    raise PluginLoadError(f"{place} is no plugin: {what} does not inherit gridbus.Plugin")
+    raise PluginLoadError(f"{place} is no plugin: {what} does not inherit gridbus.Plugin", plugin_id)
 
 
 def _agree(cls: type[Plugin[Any]], metadata: PluginMetadata, where: str) -> None:

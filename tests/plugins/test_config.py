@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -152,7 +153,7 @@ class Strict(Plugin[Options]):
     def validate_config(self, config: Options) -> Any:
         if isinstance(self.verdict, Exception):
             raise self.verdict
-        return self.verdict
+        return self.verdict(0) if callable(self.verdict) else self.verdict
 
 
 @pytest.mark.parametrize(
@@ -162,13 +163,14 @@ class Strict(Plugin[Options]):
         (ValidationResult(False, ("no good @ $",)), "no good @ $"),
         (OSError("disk is gone"), "OSError: disk is gone"),
         ("a lone text", "validate_config returned str"),
+        (asyncio.sleep, "validate_config returned coroutine"),
     ],
 )
 async def test_g12_a_configuration_that_the_plugin_refuses_leaves_nothing(
     manager: PluginManager, monkeypatch: pytest.MonkeyPatch, verdict: Any, message: str
 ) -> None:
     """The plugin's own check is part of registering."""
-    monkeypatch.setattr(Strict, "verdict", verdict)
+    monkeypatch.setattr(Strict, "verdict", staticmethod(verdict) if callable(verdict) else verdict)
     with pytest.raises(PluginValidationError) as caught:
         await manager.register_and_initialize(Strict)
     assert message in str(caught.value)
