@@ -39,6 +39,15 @@ class Cell:
         self.timed_out = 0  #: how often the watchdog cancelled the handler of ``event``
         self.watched: tuple[Any, float] | None = None  #: the event the watchdog saw last, and since when
 
+    def leave(self) -> None:
+        """Note that the task has ended.
+
+        A cancelled task keeps its exception, whose traceback keeps the frames that know this cell, and CPython 3.11's
+        collector does not see the first of these links: if the cell kept the task, all of it would stay for ever.
+        """
+        self.let_go()
+        self.task = None
+
     def let_go(self) -> None:
         """Forget what was in hand: events must not live on in a worker that sleeps."""
         self.event = self.traced = self.trace = self.watched = None

@@ -115,7 +115,8 @@ class Worker:
                     try:
                         await handler(event)
                     except BaseException as error:
-                        self.fail(event, error)
+                        if not self.has_failed(event, error):
+                            raise
                 ended = perf_counter_ns()
                 before, left = left, length_hint(batch)
                 calls = before - left - mailbox.evicted
@@ -151,7 +152,7 @@ class Worker:
         self._watchdog.unwatch(self.cell)
         self.mailbox.cells = tuple(cell for cell in self.mailbox.cells if cell is not self.cell)
         self.mailbox.activity.leave()
-        self.cell.let_go()
+        self.cell.leave()
         # no circle: what has ended goes without the collector
         subscription, self.subscription = self.subscription, None
         if subscription is not None:
@@ -181,15 +182,15 @@ class Worker:
             receipt.settle()
         mailbox.settle()
 
-    def fail(self, event: Any, error: BaseException) -> None:
-        """Make a failure known and go on; raise it again where it is no failure of the handler.
+    def has_failed(self, event: Any, error: BaseException) -> bool:
+        """Make a failure known; return False where it is no failure of the handler, and must be raised again.
 
         Cancelling counts as the handler's failure when the watchdog asked for it, or when nobody asked this task to
         end: then the handler awaited something that was cancelled.
         """
         if isinstance(error, KeyboardInterrupt | GeneratorExit):
             self.mailbox.forget(event)
-            raise error
+            return False
         if self.cell.timed_out:
             self.take_back_cancel()
             self.timed_out += 1
@@ -199,7 +200,7 @@ class Worker:
         task = self.cell.task
         if task is not None and task.cancelling():
             self.mailbox.forget(event)
-            raise error
+            return False
         self.failed += 1
         mailbox = self.mailbox
         receipt = mailbox.receipt_of(event)
@@ -208,6 +209,7 @@ class Worker:
             failure.__cause__ = error
             receipt.settle(failure)
         self._failures(event, self, error)
+        return True
 
     def take_back_cancel(self) -> None:
         """Take back what the watchdog asked of this task."""

@@ -57,6 +57,8 @@ class Job:
             self._report(error, cell, reporter)
         except (Exception, SystemExit) as error:
             self._report(error, cell, reporter)
+        finally:
+            cell.leave()
 
     def retire(self) -> None:
         """Note that it has ended, or was cancelled before it began; called by the bus."""

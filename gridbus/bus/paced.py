@@ -139,7 +139,8 @@ class PacedWorker(Worker):
         try:
             await self.handler(events if as_list else newest)
         except BaseException as error:
-            self.fail(newest, error)
+            if not self.has_failed(newest, error):
+                raise
         self.handled += 1
         self.latency.add(perf_counter_ns() - began)
         if self.cell.timed_out:

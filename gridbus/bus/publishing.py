@@ -164,7 +164,7 @@ class Publisher:
         event = Event(route.topic, payload, seq, self._time_ns(), origin, trace)
         blocked = self._dispatch(route, event)
         if blocked is not None:
-            await self._wait_for_room(blocked)
+            await self._wait_for_room(blocked, is_committed=True)
         return event
 
     async def _publish_specially(
@@ -190,7 +190,7 @@ class Publisher:
         self._seq = event.seq
         blocked = self._dispatch(route, event) if receipt is None else self._dispatch_tracked(route, event, receipt)
         if blocked:
-            await self._wait_for_room(blocked)
+            await self._wait_for_room(blocked, is_committed=commit is not None)
         return event
 
     def _dispatch(self, route: Route, event: Event[Any]) -> list[Putter] | None:
@@ -227,23 +227,32 @@ class Publisher:
                 blocked.append(putter)
         return blocked
 
-    async def _wait_for_room(self, blocked: list[Putter]) -> None:
-        """Wait until each mailbox has taken the event, or its time is up."""
+    async def _wait_for_room(self, blocked: list[Putter], *, is_committed: bool = False) -> None:
+        """Wait until each mailbox has taken the event, or its time is up.
+
+        Where waiting would be for oneself the event is lost to that mailbox, and counted; the publisher is told,
+        unless it is committed to the event and an error would make it look undone.
+        """
         cell = current_cell()
+        timers = [self.clock.call_later(putter.mailbox.block_timeout, putter.expire) for putter in blocked]
+        own: MailboxFull | None = None
         try:
             for putter in blocked:
                 mailbox = putter.mailbox
                 path = circle(cell, mailbox)
                 if path is not None and not putter.future.done():
-                    raise MailboxFull(mailbox.owner, mailbox.depth, f"waiting for room would wait for oneself: {path}")
-                timer = self.clock.call_later(mailbox.block_timeout, putter.expire)
-                try:
+                    hint = f"waiting for room would wait for oneself: {' -> '.join(path)}"
+                    own = MailboxFull(mailbox.owner, mailbox.depth, hint)
+                    putter.withdraw()
+                else:
                     await self._wait(putter, cell, mailbox)
-                finally:
-                    timer.cancel()
         finally:
+            for timer in timers:
+                timer.cancel()
             for putter in blocked:
                 putter.withdraw()
+        if own is not None and not is_committed:
+            raise own
 
     @staticmethod
     async def _wait(putter: Putter, cell: Cell | None, mailbox: Mailbox) -> None:

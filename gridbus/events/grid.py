@@ -146,10 +146,11 @@ class PageChanged:
 
 @attrs.frozen
 class ColumnAdded:
-    """A column joined at ``index``."""
+    """A column joined at ``index``; ``default`` is what its cells hold."""
 
     column: Column
     index: int
+    default: Value = None
 
 
 @attrs.frozen

@@ -41,8 +41,7 @@ class ColumnOperations(GridCore):
         Args:
             column: the new one.
             index: where it stands, from 0; last by default.
-            default: the cell of each row that exists; new rows say their own. The fact does not carry it: who keeps a
-                copy of the rows reads the new cells through the grid.
+            default: the cell of each row that exists; new rows say their own.
             source: who changes the grid, for the fact's ``source``.
 
         Raises:
@@ -55,7 +54,7 @@ class ColumnOperations(GridCore):
         place = len(self._schema.columns) if index is None else index
         schema = self._with_added(column, place)
         before, value = self._schema, fit_cell(column, default, "default")
-        draft = ColumnAdded(column, place)
+        draft = ColumnAdded(column, place, value)
         replaced: dict[str, Cells] = {}
         async with Rewrite(self._store, placing(place, value)) as rewrite:
 
@@ -68,7 +67,8 @@ class ColumnOperations(GridCore):
                     if index is None and payload.index == place:
                         payload = attrs.evolve(payload, index=len(self._schema.columns))  # others came before it
                     schema = self._with_added(payload.column, payload.index)
-                    rows = rewrite.take(placing(payload.index, fit_cell(payload.column, default, "default")))
+                    payload = attrs.evolve(payload, default=fit_cell(payload.column, payload.default, "default"))
+                    rows = rewrite.take(placing(payload.index, payload.default))
                 replaced = self._replace(schema, rows)
                 return payload
 

@@ -109,6 +109,27 @@ async def test_g5_two_handlers_that_wait_for_each_other_raise(bus: Bus) -> None:
     assert len(errors) == 1
 
 
+async def test_g5_a_committed_fact_is_no_error_of_whoever_committed_it(bus: Bus) -> None:
+    """A handler that proposes into its own full mailbox loses events, counted, and its commits stand."""
+    committed: list[int] = []
+
+    def commit(number: int) -> int:
+        committed.append(number)
+        return number
+
+    async def handler(event: Event[int]) -> None:
+        if event.payload == 0:
+            for number in range(1, 5):
+                await bus.propose(PING, number, commit)
+
+    sub = bus.on(PING, handler, capacity=2, block_timeout=60)
+    with anyio.fail_after(2):
+        await bus.publish(PING, 0)
+        await bus.drain()
+    assert committed == [1, 2, 3, 4]
+    assert (sub.stats().handled, sub.stats().failed, sub.stats().dropped) == (3, 0, 2)
+
+
 async def test_g5_publishing_into_one_s_own_full_mailbox_raises(bus: Bus) -> None:
     """A handler that floods its own topic gets MailboxFull instead of waiting for itself."""
     errors: list[Exception] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import anyio
@@ -68,7 +69,7 @@ async def test_a_column_joins_at_its_place_with_a_cell_for_each_row(abc: Grid, f
         ("2", "2026-11-24", "y", "2.5"),
     ]
     assert (await abc.create({"a": 3}))["d"] is None
-    assert facts.payloads(COLUMN_ADD)[0] == ColumnAdded(new, 1)
+    assert facts.payloads(COLUMN_ADD)[0] == ColumnAdded(new, 1, date(2026, 11, 24))
     await abc.add_column(Column("e"))
     assert names(abc)[-1] == "e"
 
