@@ -26,7 +26,7 @@ class PluginHealth:
     status: HealthStatus = attrs.field(converter=_status)
     message: str = ""
     details: Mapping[str, Any] = attrs.field(factory=dict)  #: figures worth showing, by name
-    duration_ms: float = 0.0  #: how long the check took; filled in by whoever asked
+    duration: float = 0.0  #: seconds that the check took; filled in by whoever asked
     checked_at: datetime | None = None  #: when, in UTC; filled in by whoever asked
 
     @classmethod

@@ -21,7 +21,7 @@ async def check_health(bus: Bus, facts: Facts, record: Record) -> PluginHealth:
     health = await _ask(bus, facts, record)
     return attrs.evolve(
         health,
-        duration_ms=(bus.clock.monotonic() - began) * 1000,
+        duration=bus.clock.monotonic() - began,
         checked_at=datetime.fromtimestamp(bus.clock.time_ns() / 1e9, UTC),
     )
 

@@ -60,7 +60,7 @@ def test_all_is_sorted_and_complete(packages: tuple[Any, ...]) -> None:
 
 
 def test_the_top_package_knows_where_its_names_live(packages: tuple[Any, ...]) -> None:
-    """What type checkers read, what is imported at first use, and ``__all__`` name the same things in the same places."""
+    """What type checkers read, what is imported at first use, and ``__all__`` name the same things."""
     [top] = [package for package in packages if package.module == "gridbus"]
     [block] = [node for node in top.tree.body if isinstance(node, ast.If)]
     read = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
