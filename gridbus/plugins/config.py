@@ -25,7 +25,7 @@ def type_argument(cls: type[Any], generic: type[Any]) -> Any:
         if isinstance(origin, type) and issubclass(origin, generic):
             found = type_argument(origin, generic)
             if isinstance(found, TypeVar):
-                given = dict(zip(getattr(origin, "__parameters__", ()), get_args(base), strict=False))
+                given: dict[Any, Any] = dict(zip(getattr(origin, "__parameters__", ()), get_args(base), strict=False))
                 found = given.get(found)
             return found
     return None

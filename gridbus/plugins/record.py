@@ -47,7 +47,7 @@ class Record:
     ) -> None:
         self.plugin: Plugin[Any] | None = plugin
         self.metadata, self.origin = metadata, origin
-        self.again = again  #: what to register to have it again: source and configuration
+        self.again: tuple[Any, Any] = again  #: what to register to have it again: source and configuration
         self.unload = unload  #: takes its modules away, where they are its own
         self.state = PluginState.REGISTERED
         self.rank = 0  #: the place in the order in which plugins came up
