@@ -33,6 +33,7 @@ from gridbus.query import (
     Or,
     Page,
     SortKey,
+    Value,
     filter_to_json,
     parse_filter,
 )
@@ -92,6 +93,8 @@ def of_field(kind: Any) -> st.SearchStrategy[Any]:
         return by_type[kind]
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(kind)
+    if kind == Value:
+        return scalars
     if kind == Filter | None:
         return st.none() | filters
     if kind == str | None:
