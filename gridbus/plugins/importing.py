@@ -40,8 +40,7 @@ def import_folder(folder: Path, package: str, entry: str) -> Any:
     else:
         spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
         spec.submodule_search_locations = [str(folder)]
-    if spec is None:
-        raise ImportError(f"{init} is no module")
+    assert spec is not None  # it never is for a file that ends in .py
     module = sys.modules[package] = importlib.util.module_from_spec(spec)
     if spec.loader is not None:
         spec.loader.exec_module(module)

@@ -328,7 +328,11 @@ class PluginManager:
                     await self._lifecycle.refuse(self._registry.get(plugin_id), error)
             for plugin_id in planned.order:
                 try:
-                    await self._activate(self._registry.get(plugin_id))
+                    record = self._registry.get(plugin_id)
+                    if record.state is PluginState.REGISTERED:
+                        await self._activate(record)
+                    else:  # somebody else who needs it was faster
+                        await record.settled.wait()
                 except PluginError as error:
                     errors[plugin_id] = error
         except BaseException:

@@ -95,7 +95,8 @@ async def test_a_report_is_of_the_last_check_unless_a_fresh_one_is_wanted(bus: B
     service = HealthService(bus)
     assert service.report.checked_at is None
     async with service:
-        await bus.ask(HEALTH_REPORT, HealthQuery(fresh=True))
+        for _ in range(2):  # the check at the beginning is between them, at the latest
+            await bus.ask(HEALTH_REPORT, HealthQuery(fresh=True))
         asked = answers.asked
         answers.plugins = {"a": PluginHealth.healthy()}
         assert (await bus.ask(HEALTH_REPORT, HealthQuery())).plugins == {}

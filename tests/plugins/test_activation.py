@@ -27,6 +27,7 @@ from gridbus.events.system import (
     PLUGIN_INITIALIZED,
     PLUGIN_REGISTERED,
     PLUGIN_UNREGISTERED,
+    HealthStatus,
     PluginInitialized,
     PluginRegistered,
     PluginUnregistered,
@@ -165,6 +166,41 @@ async def test_g12_what_was_made_before_the_failure_is_let_go_of(manager: Plugin
     assert plugin.ended == ["work", "clean-up"]
     with pytest.raises(PluginStateError, match="was destroyed"):
         plugin.ctx.on(PING, plugin.hear)
+
+
+async def test_g12_a_group_of_errors_keeps_no_instance_alive(manager: PluginManager, make: Make) -> None:
+    """Nor does what they came from; types and texts of all of them stay."""
+    made: list[weakref.ref[Any]] = []
+
+    async def initialize(self: Any, ctx: PluginContext) -> None:
+        made.append(weakref.ref(self))
+        async with anyio.create_task_group() as group:
+            group.start_soon(raises)
+            group.start_soon(raises)
+
+    with pytest.raises(PluginInitializationError) as caught:
+        await manager.register_and_initialize(make(initialize=initialize))
+    assert isinstance(caught.value.__cause__, ExceptionGroup)
+    assert [str(error) for error in caught.value.__cause__.exceptions] == ["boom", "boom"]
+    gc.collect()
+    assert made[0]() is None
+
+
+async def test_a_plugin_that_is_being_rolled_back_has_failed(manager: PluginManager, make: Make) -> None:
+    """Whoever looks in between sees it."""
+    seen: list[Any] = []
+
+    async def initialize(self: Any, ctx: PluginContext) -> None:
+        ctx.add_cleanup(look)
+        raise ValueError("boom")
+
+    async def look() -> None:
+        seen.append(manager.get_plugin("sample").state)
+        seen.append((await manager.check_plugin_health("sample")).status)
+
+    with pytest.raises(PluginInitializationError):
+        await manager.register_and_initialize(make(initialize=initialize))
+    assert seen == [PluginState.FAILED, HealthStatus.ERROR]
 
 
 async def test_g12_an_initialize_that_hangs_is_ended(

@@ -122,7 +122,10 @@ def test_a_plugin_without_configuration_takes_none(base: Any) -> None:
 def test_the_type_is_found_through_generic_classes_in_between() -> None:
     """A base class may leave the configuration open, among other things, and rename it."""
 
-    class Sender(Plugin[T], Generic[U, T]):
+    class Mixin:
+        pass
+
+    class Sender(Mixin, Plugin[T], Generic[U, T]):
         pass
 
     class Mailer(Sender[int, Options]):

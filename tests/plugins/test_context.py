@@ -70,6 +70,7 @@ async def test_hearing_by_each_kind_of_subject(ctx: PluginContext, bus: Bus) -> 
 
 async def test_intercepting_changes_and_vetoes(ctx: PluginContext, bus: Bus, recorder: Recorder) -> None:
     """Under the plugin's name; by default within the handlers' time-out."""
+
     def look(draft: Draft[int]) -> int | None:
         if draft.payload < 0:
             raise Veto("negative")

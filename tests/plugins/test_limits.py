@@ -211,3 +211,30 @@ async def test_a_streaming_server_takes_its_time(
         async with anyio.create_task_group() as group:
             group.start_soon(clock.advance, 101)
             assert await anext(numbers) == 2
+
+
+async def test_a_full_mailbox_gets_the_fact_when_it_has_room(
+    manager: PluginManager, bus: Bus, recorder: Recorder, make: Make
+) -> None:
+    """A plugin that is refused does not wait for whoever listens slowly."""
+    ctx = await running(manager, make(limits=ResourceLimits(max_tasks=1)))
+    go = anyio.Event()
+    heard: list[Any] = []
+
+    async def slow(event: Event[Any]) -> None:
+        await go.wait()
+        heard.append(event.payload)
+
+    bus.on(PLUGIN_LIMIT_REACHED, slow, capacity=1)
+    first, second = (PluginLimitReached("other", "max_tasks", number, "refused") for number in (1, 2))
+    await bus.publish(PLUGIN_LIMIT_REACHED, first)
+    await anyio.wait_all_tasks_blocked()
+    await bus.publish(PLUGIN_LIMIT_REACHED, second)
+    ctx.start_soon(anyio.sleep_forever)
+    with pytest.raises(PluginLimitError):
+        ctx.start_soon(anyio.sleep_forever)
+    await anyio.wait_all_tasks_blocked()
+    go.set()
+    await bus.drain()
+    await anyio.wait_all_tasks_blocked()
+    assert heard == [first, second, PluginLimitReached("sample", "max_tasks", 1, "refused")]

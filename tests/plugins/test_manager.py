@@ -160,6 +160,61 @@ async def test_g15_a_dependency_on_its_way_up_is_waited_for(
     assert [fact.id for fact in recorder.payloads(PLUGIN_INITIALIZED)] == ["base", "top"]
 
 
+async def test_g15_a_dependency_that_two_need_is_brought_up_once(manager: PluginManager, make: Make) -> None:
+    """Whoever comes second finds it on its way, or there."""
+    go = anyio.Event()
+    came_up: list[str] = []
+
+    async def initialize(self: Any, ctx: PluginContext) -> None:
+        came_up.append(ctx.plugin_id)
+        if ctx.plugin_id == "first":
+            await go.wait()
+
+    for plugin_id, needs in {"first": [], "base": [], "one": ["first", "base"], "two": ["base"]}.items():
+        await manager.register(make(plugin_id, dependencies=needs, initialize=initialize))
+    async with anyio.create_task_group() as group:
+        group.start_soon(manager.initialize, "one")
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(manager.initialize, "two")
+        await anyio.wait_all_tasks_blocked()
+        assert came_up == ["first", "base", "two"]
+        go.set()
+    assert came_up == ["first", "base", "two", "one"]
+    assert len(manager.list_plugins(state="running")) == 4
+
+
+async def test_g12_all_at_once_cancelled_leaves_none_half_way(manager: PluginManager, make: Make) -> None:
+    """What runs already runs on; what was on its way or waited for its turn is gone."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(
+            manager.register_and_initialize_all,
+            [make("one"), make("two", initialize=lambda *_: anyio.sleep_forever()), make("three")],
+        )
+        await anyio.wait_all_tasks_blocked()
+        assert [info.state for info in manager.list_plugins()] == ["running", "initializing", "registered"]
+        group.cancel_scope.cancel()
+    assert ids(manager.list_plugins()) == ["one"]
+
+
+async def test_leaving_waits_for_what_somebody_else_destroys(bus: Bus, recorder: Recorder, make: Make) -> None:
+    """It is not destroyed twice."""
+    go = anyio.Event()
+
+    async def destroy(self: Any) -> None:
+        await go.wait()
+
+    manager = PluginManager(bus)
+    await manager.register_and_initialize(make("slow", destroy=destroy))
+    async with anyio.create_task_group() as group:
+        group.start_soon(manager.unregister_and_destroy, "slow")
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(manager.aclose)
+        await anyio.wait_all_tasks_blocked()
+        assert manager.get_plugin("slow").state is PluginState.DESTROYING
+        go.set()
+    assert len(recorder.of(PLUGIN_DESTROYED)) == 1
+
+
 async def test_g15_conflicting_plugins_do_not_run_together(manager: PluginManager, make: Make) -> None:
     """The one that was there stays; after it went, the other may come."""
     await manager.register_and_initialize(make("old"))
