@@ -65,7 +65,13 @@ class PluginContext:
         self.metadata, self.config = metadata, config
         self.log = logging.getLogger(f"gridbus.plugin.{metadata.id}")
         self._scope, self._grants, self._allowance, self._troubles = scope, grants, allowance, troubles
-        self._publishable, self._rate = grants.publishable, allowance.rate
+        # What publishing needs for each event, within reach.
+        self._publishable, self._take, self._send, self._owner = (
+            grants.publishable,
+            allowance.rate.take,
+            scope.bus.publish,
+            scope.owner,
+        )
         self._store, self._request = store, request
         self._usage = Usage()
         self._closed = False
@@ -171,10 +177,10 @@ class PluginContext:
         """
         if topic not in self._publishable:
             self._check_publish(topic)
-        wait = self._rate.take(may_wait=True)
+        wait = self._take()
         if wait:
             await self._allowance.throttle(wait)
-        return await self._scope.publish(topic, payload)
+        return await self._send(topic, payload, source=self._owner)
 
     def publish_nowait(self, topic: Topic[T], payload: T) -> Event[T]:
         """Publish without waiting.
@@ -298,7 +304,7 @@ class PluginContext:
     async def resource_usage(self) -> ResourceUsage:
         """Return what the plugin uses now and has done since it was initialized."""
         stored = 0 if self._store is None else await self._store.usage(self.plugin_id)
-        return self._usage.read(self._scope, self._rate, stored)
+        return self._usage.read(self._scope, self._allowance.rate, stored)
 
     def observed_health(self) -> PluginHealth:
         """Return what can be seen from outside: a warning where something failed lately, else healthy."""
