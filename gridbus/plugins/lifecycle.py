@@ -105,7 +105,7 @@ class Lifecycle:
         await finish(self._bus, partial(self._take_down, record), name=f"destroy {record.id}")
 
     async def _roll_back(self, record: Record, error: BaseException) -> None:
-        record.state = PluginState.FAILED
+        record.state, record.reason = PluginState.FAILED, described(error)
         await self._facts.failed(record.id, "initialize", error)
         await self._take_down(record, grace=0.0)
 

@@ -168,9 +168,7 @@ def _record(
 def _check_core(metadata: PluginMetadata) -> None:
     if metadata.core_version.text.strip() == "*":
         return
-    from importlib.metadata import version  # 15 ms to import, for those who ask for a version only
-
-    installed = version("gridbus")
+    installed = vars(sys.modules["gridbus"])["__version__"]  # the top package imports this one, not the reverse
     if not metadata.core_version.contains(installed):
         raise PluginDependencyError(
             f"plugin {metadata.id!r} needs another gridbus: {metadata.core_version.explain(installed)}"

@@ -15,6 +15,7 @@ from gridbus.channels.plugins import PluginInfo, PluginState
 from gridbus.contracts import StorageBackend
 from gridbus.errors import (
     BusClosed,
+    GridbusError,
     PluginDependencyError,
     PluginError,
     PluginLoadError,
@@ -126,7 +127,7 @@ class PluginManager:
         try:
             self._start()  # it may have been closed meanwhile
             self._registry.add(record)
-        except PluginError:
+        except GridbusError:
             record.release()
             raise
         metadata = record.metadata
@@ -328,11 +329,8 @@ class PluginManager:
                     await self._lifecycle.refuse(self._registry.get(plugin_id), error)
             for plugin_id in planned.order:
                 try:
-                    record = self._registry.get(plugin_id)
-                    if record.state is PluginState.REGISTERED:
-                        await self._activate(record)
-                    else:  # somebody else who needs it was faster
-                        await record.settled.wait()
+                    self._start()  # it may have been closed meanwhile
+                    await self._activate(self._registry.get(plugin_id))
                 except PluginError as error:
                     errors[plugin_id] = error
         except BaseException:
@@ -348,7 +346,12 @@ class PluginManager:
             await self._lifecycle.deactivate(record)
 
     async def _activate(self, record: Record) -> None:
-        """Initialize one plugin when those that it depends on run."""
+        """Initialize one plugin when those that it depends on run, or wait for whoever does."""
+        if record.state is not PluginState.REGISTERED:
+            await record.settled.wait()
+            if record.state is not PluginState.RUNNING:
+                raise PluginStateError(f"plugin {record.id!r} did not come up: {record.reason}", record.id)
+            return
         record.state = PluginState.INITIALIZING
         try:
             for need in record.metadata.dependencies:
@@ -356,8 +359,9 @@ class PluginManager:
                 if other is not None and other.state is PluginState.INITIALIZING:
                     await other.settled.wait()
                 if not need.optional and (other is None or other.state is not PluginState.RUNNING):
-                    reason = f"{need.id!r} did not ({record.id} -> {need.id})"
-                    raise PluginDependencyError(f"plugin {record.id!r} cannot come up: {reason}", record.id)
+                    reason = f"{need.id!r} did not{f': {other.reason}' if other and other.reason else ''}"
+                    message = f"plugin {record.id!r} cannot come up: {reason} ({record.id} -> {need.id})"
+                    raise PluginDependencyError(message, record.id, path=(record.id, need.id))
         except BaseException as error:
             await self._lifecycle.refuse(record, error)
             raise

@@ -29,6 +29,7 @@ class Record:
         "origin",
         "plugin",
         "rank",
+        "reason",
         "scope",
         "settled",
         "state",
@@ -52,6 +53,7 @@ class Record:
         self.state = PluginState.REGISTERED
         self.rank = 0  #: the place in the order in which plugins came up
         self.is_initialized = False  #: its ``initialize`` has returned and its ``destroy`` was not called
+        self.reason = ""  #: why it did not come up, if it did not
         self.granted: tuple[Permission, ...] = ()
         self.scope: Scope | None = None
         self.ctx: PluginContext | None = None

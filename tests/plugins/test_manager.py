@@ -10,29 +10,16 @@ import pytest
 
 from gridbus.bus import Bus
 from gridbus.channels.plugins import (
-    PLUGIN_HEALTH,
-    PLUGIN_LIST,
-    PLUGIN_REGISTER,
-    PLUGIN_RELOAD,
-    PLUGIN_UNREGISTER,
-    CheckHealth,
-    ListPlugins,
     PluginInfo,
-    RegisterPlugin,
-    ReloadPlugin,
-    UnregisterPlugin,
 )
 from gridbus.errors import (
-    AlreadyServed,
     BusClosed,
-    NoServer,
     PluginConflictError,
     PluginDependencyError,
     PluginError,
     PluginIncompatibleError,
     PluginInitializationError,
     PluginNotFoundError,
-    RemoteError,
 )
 from gridbus.events import Topic
 from gridbus.events.system import PLUGIN_DESTROYED, PLUGIN_FAILED, PLUGIN_INITIALIZED, HealthStatus
@@ -183,6 +170,63 @@ async def test_g15_a_dependency_that_two_need_is_brought_up_once(manager: Plugin
     assert len(manager.list_plugins(state="running")) == 4
 
 
+async def test_g15_a_plugin_that_fails_for_another_has_failed_for_all(manager: PluginManager, make: Make) -> None:
+    """Whoever asked for it second does not take it for running."""
+    go = anyio.Event()
+    told: list[str] = []
+
+    async def initialize(self: Any, ctx: PluginContext) -> None:
+        await go.wait()
+        if ctx.plugin_id == "base":
+            raise ValueError("boom")
+
+    for plugin_id, needs in {"first": [], "base": ["first"], "top": ["base"]}.items():
+        await manager.register(make(plugin_id, dependencies=needs, initialize=initialize))
+
+    async def bring_up(plugin_id: str) -> None:
+        with pytest.raises(PluginError) as caught:
+            await manager.initialize(plugin_id)
+        told.append(str(caught.value))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(bring_up, "base")
+        group.start_soon(bring_up, "top")
+        await anyio.wait_all_tasks_blocked()
+        go.set()
+    assert sorted(text.partition(" (")[0] for text in told) == [
+        "plugin 'base' did not come up: ValueError: boom",
+        "plugin 'top' cannot come up: 'base' did not",
+    ]
+    assert ids(manager.list_plugins()) == ["first"]
+
+
+async def test_closing_while_several_come_up_lets_none_of_them_stay(bus: Bus, recorder: Recorder, make: Make) -> None:
+    """The one on its way is waited for, the next ones are refused."""
+    go = anyio.Event()
+
+    async def initialize(self: Any, ctx: PluginContext) -> None:
+        await go.wait()
+
+    manager = PluginManager(bus)
+    told: list[Exception] = []
+
+    async def bring_up() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            await manager.register_and_initialize_all([make(name, initialize=initialize) for name in ("one", "two")])
+        told.extend(caught.value.exceptions)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(bring_up)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(manager.aclose)
+        await anyio.wait_all_tasks_blocked()
+        go.set()
+    assert manager.list_plugins() == []
+    assert ["manager is closed" in str(error) for error in told] == [True]
+    assert [fact.id for fact in recorder.payloads(PLUGIN_INITIALIZED)] == ["one"]
+    assert [fact.id for fact in recorder.payloads(PLUGIN_DESTROYED)] == ["one"]
+
+
 async def test_g12_all_at_once_cancelled_leaves_none_half_way(manager: PluginManager, make: Make) -> None:
     """What runs already runs on; what was on its way or waited for its turn is gone."""
     async with anyio.create_task_group() as group:
@@ -304,54 +348,6 @@ async def test_a_bus_that_is_not_open_is_an_error(make: Make) -> None:
     async with bus:
         await manager.register_and_initialize(make())
         await manager.aclose()
-
-
-async def test_two_managers_on_one_bus_are_an_error(manager: PluginManager, bus: Bus) -> None:
-    """Who would answer?"""
-    with pytest.raises(AlreadyServed):
-        async with PluginManager(bus):
-            pass
-
-
-async def test_the_manager_answers_on_its_channels(manager: PluginManager, bus: Bus, make: Make) -> None:
-    """List, health, register, unregister, reload; errors arrive with their names."""
-    assert await bus.ask(PLUGIN_LIST, ListPlugins()) == ()
-    info = await bus.ask(PLUGIN_REGISTER, RegisterPlugin(make("one", category="audit")))
-    assert info == manager.get_plugin("one")
-    assert await bus.ask(PLUGIN_LIST, ListPlugins(category=PluginCategory.AUDIT)) == (info,)
-    assert await bus.ask(PLUGIN_LIST, ListPlugins(state=PluginState.REGISTERED)) == ()
-    for question in (CheckHealth(), CheckHealth("one")):
-        health = await bus.ask(PLUGIN_HEALTH, question)
-        assert health["one"].status is HealthStatus.HEALTHY
-    assert (await bus.ask(PLUGIN_RELOAD, ReloadPlugin("one"))).state is PluginState.RUNNING
-    assert await bus.ask(PLUGIN_UNREGISTER, UnregisterPlugin("one")) == ("one",)
-    for channel, message in (
-        (PLUGIN_HEALTH, CheckHealth("one")),
-        (PLUGIN_UNREGISTER, UnregisterPlugin("one")),
-        (PLUGIN_RELOAD, ReloadPlugin("one")),
-    ):
-        with pytest.raises(RemoteError) as caught:
-            await bus.ask(channel, message)  # type: ignore[arg-type]
-        assert caught.value.type_name == "PluginNotFoundError"
-    await manager.aclose()
-    with pytest.raises(NoServer):
-        await bus.ask(PLUGIN_LIST, ListPlugins())
-
-
-async def test_a_plugin_with_the_permission_manages_others(manager: PluginManager, make: Make) -> None:
-    """From its handlers and its initialize."""
-    helper = make("helper")
-
-    async def initialize(self: Any, ctx: PluginContext) -> None:
-        await ctx.ask(PLUGIN_REGISTER, RegisterPlugin(helper))
-
-    async def destroy(self: Any) -> None:
-        await self.ctx.ask(PLUGIN_UNREGISTER, UnregisterPlugin("helper"))
-
-    await manager.register_and_initialize(make("boss", permissions=["manage"], initialize=initialize, destroy=destroy))
-    assert ids(manager.list_plugins(state="running")) == ["boss", "helper"]
-    await manager.unregister_and_destroy("boss")
-    assert manager.list_plugins() == []
 
 
 async def test_a_plugin_that_fails_does_no_harm_to_others(manager: PluginManager, bus: Bus, make: Make) -> None:
