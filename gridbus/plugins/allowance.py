@@ -74,7 +74,7 @@ class Allowance:
     def bound(self, handler: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
         """Return the options of a subscription with its time-out within the limit; a plain function can have none."""
         longest = self.limits.handler_timeout
-        if isinf(longest) or not is_async(handler):
+        if isinf(longest) or not callable(handler) or not is_async(handler):
             return options
         timeout = options.get("timeout")
         return {**options, "timeout": longest if timeout is None else min(timeout, longest)}

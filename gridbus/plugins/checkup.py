@@ -39,10 +39,13 @@ async def _ask(bus: Bus, facts: Facts, record: Record) -> PluginHealth:
             name=f"health check of plugin {record.id!r}",
             owner=record.id,
             timeout=timeout,
+            running=record.checks,
         )
     except TimeoutError as error:
         return PluginHealth.unknown(str(error))
     except (Exception, SystemExit) as error:
+        if record.plugin is not plugin or record.state is not PluginState.RUNNING:
+            return PluginHealth.unknown("it went while it was asked")
         await facts.failed(record.id, "health", error)
         return PluginHealth.error(f"its health check failed: {described(error)}")
     if not isinstance(health, PluginHealth):

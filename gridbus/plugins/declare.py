@@ -131,7 +131,7 @@ def _marking(kind: str, subject: Any, options: dict[str, Any]) -> Callable[[Any]
         if not inspect.isfunction(method):
             raise TypeError(f"@{kind} marks a method, so it stands above its def, not above {type(method).__name__}")
         declared = Declaration(kind, subject, method.__name__, options)
-        setattr(method, _MARK, (declared, *getattr(method, _MARK, ())))  # decorators apply from the lowest up
+        setattr(method, _MARK, (declared, *_declared_by(method)))  # decorators apply from the lowest up
         return method
 
     return mark
@@ -140,10 +140,12 @@ def _marking(kind: str, subject: Any, options: dict[str, Any]) -> Callable[[Any]
 def declarations(cls: type[Any]) -> tuple[Declaration, ...]:
     """Return what the methods of a plugin class declare: base classes first, in the order of their lines."""
     names = dict.fromkeys(
-        name for base in reversed(cls.__mro__) for name, value in vars(base).items() if hasattr(value, _MARK)
+        name for base in reversed(cls.__mro__) for name, value in vars(base).items() if _declared_by(value)
     )
     return tuple(
-        declared._replace(method=name)
-        for name in names
-        for declared in getattr(inspect.getattr_static(cls, name), _MARK, ())
+        declared._replace(method=name) for name in names for declared in _declared_by(inspect.getattr_static(cls, name))
     )
+
+
+def _declared_by(value: Any) -> tuple[Declaration, ...]:
+    return getattr(value, _MARK, ()) if inspect.isfunction(value) else ()

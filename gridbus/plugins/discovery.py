@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +89,8 @@ def _entry_points(group: str) -> list[EntryPoint]:
 def _only(plugin_id: str, entries: Iterable[EntryPoint]) -> EntryPoint:
     matching = {entry.value: entry for entry in entries if entry.name == plugin_id}
     if not matching:
+        from difflib import get_close_matches  # only where something is wrong
+
         names = sorted({entry.name for entry in entries})
         near = get_close_matches(plugin_id, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}" if names else "there are none"

@@ -49,11 +49,12 @@ def import_folder(folder: Path, package: str, entry: str) -> Any:
 
 def unload(package: str, folder: Path) -> None:
     """Take a folder's modules out of the interpreter."""
-    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-        del sys.modules[name]
-    places = {str(folder), *(str(path) for path in map(Path, sys.path_importer_cache) if folder in path.parents)}
-    for place in places:
-        sys.path_importer_cache.pop(place, None)  # it remembers which files there were
+    for name in list(sys.modules):  # a copy: other threads may be importing
+        if name == package or name.startswith(f"{package}."):
+            sys.modules.pop(name, None)
+    for place in list(sys.path_importer_cache):
+        if Path(place).is_relative_to(folder):
+            sys.path_importer_cache.pop(place, None)  # it remembers which files there were
     # ``Plugin[Config]`` and ``Event[Payload]`` are kept in caches of typing, and their classes with them. CPython's
     # own tests clear these caches in this way; where that is not possible, 128 later ones push them out.
     for clear in getattr(typing, "_cleanups", ()):

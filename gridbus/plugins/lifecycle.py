@@ -33,7 +33,7 @@ from gridbus.plugins.failure import described, strip
 from gridbus.plugins.grants import Grants
 from gridbus.plugins.policy import PermissionPolicy, PermissionRequest
 from gridbus.plugins.record import Record
-from gridbus.plugins.stage import finish, run_stage
+from gridbus.plugins.stage import end, finish, run_stage
 from gridbus.plugins.troubles import Troubles
 
 
@@ -117,6 +117,8 @@ class Lifecycle:
         is_clean = True
         try:
             if record.scope is not None:
+                for check in tuple(record.checks):
+                    await end(check)
                 cancelled += await record.scope.hush(grace=grace)
                 if record.is_initialized and record.plugin is not None:
                     record.is_initialized = False

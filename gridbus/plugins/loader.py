@@ -14,6 +14,7 @@ import anyio.to_thread
 from gridbus.errors import PluginConflictError, PluginDependencyError, PluginLoadError, PluginValidationError
 from gridbus.manifest import Manifest, PluginMetadata, read_manifest
 from gridbus.plugins.config import check_config, plugin_name, refuse_config
+from gridbus.plugins.discovery import entry_of
 from gridbus.plugins.failure import described, strip
 from gridbus.plugins.importing import import_entry, import_folder, import_in_thread, nothing, private_package, unload
 from gridbus.plugins.plugin import Plugin
@@ -65,8 +66,6 @@ class Loader:
         )
 
     async def _load_installed(self, plugin_id: str, config: Any) -> Record:
-        from gridbus.plugins.discovery import entry_of  # brings difflib, for those who look for plugins
-
         entry, package = await anyio.to_thread.run_sync(entry_of, plugin_id)
         what = f"{plugin_id!r} of {package}"
         cls = _checked(await self._imported(partial(import_entry, entry), what, plugin_id=plugin_id), entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import anyio
 import anyio.to_thread
@@ -28,6 +28,7 @@ from gridbus.manifest import Permission, PluginCategory, PluginHealth, ResourceU
 from gridbus.plugins import serving
 from gridbus.plugins.checkup import check_health
 from gridbus.plugins.config import check_config, plugin_name
+from gridbus.plugins.discovery import DiscoveredPlugin, in_folder, installed
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.lifecycle import Lifecycle
 from gridbus.plugins.loader import Loader, PluginSource
@@ -36,9 +37,6 @@ from gridbus.plugins.policy import PermissionPolicy, grant_declared, grant_liste
 from gridbus.plugins.record import Record
 from gridbus.plugins.registry import Registry
 from gridbus.plugins.watch import Watch
-
-if TYPE_CHECKING:
-    from gridbus.plugins.discovery import DiscoveredPlugin
 
 
 class PluginManager:
@@ -299,8 +297,6 @@ class PluginManager:
         Raises:
             PluginNotFoundError: there is no such folder.
         """
-        from gridbus.plugins.discovery import in_folder, installed  # brings difflib, for those who look for plugins
-
         found = await anyio.to_thread.run_sync(installed)
         if folder is not None:
             found += await anyio.to_thread.run_sync(in_folder, Path(folder))

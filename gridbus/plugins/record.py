@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from gridbus.bus import Scope
+from gridbus.bus import Job, Scope
 from gridbus.channels.plugins import PluginInfo, PluginState
 from gridbus.manifest import Permission, PluginMetadata
 from gridbus.plugins.allowance import Allowance
@@ -22,6 +22,7 @@ class Record:
     __slots__ = (
         "again",
         "allowance",
+        "checks",
         "ctx",
         "granted",
         "is_initialized",
@@ -59,6 +60,7 @@ class Record:
         self.ctx: PluginContext | None = None
         self.troubles: Troubles | None = None
         self.allowance: Allowance | None = None
+        self.checks: dict[Job, None] = {}  #: health checks that run now
         self.settled = anyio.Event()  #: its way up, or its way down, has come to an end
 
     @property

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from gridbus.bus import Bus, Job
-from gridbus.errors import BusClosed
+from gridbus.errors import BusClosed, PluginStateError
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class _Outcome(Generic[T]):
     value: T
 
     def __init__(self) -> None:
-        self.error = BusClosed("the bus closed in the middle of this")
+        self.error = PluginStateError("it was ended in the middle of this: the bus or the plugin is going")
 
     async def fill(self, fn: Callable[[], Awaitable[T]]) -> None:
         """Run the step; keep its result, or what it raised. Its cancellation goes on if somebody asked for it."""
@@ -54,11 +54,27 @@ class _Outcome(Generic[T]):
             del error
 
 
-async def run_stage(bus: Bus, fn: Callable[[], Awaitable[T]], *, name: str, owner: str, timeout: float) -> T:
+async def run_stage(
+    bus: Bus,
+    fn: Callable[[], Awaitable[T]],
+    *,
+    name: str,
+    owner: str,
+    timeout: float,
+    running: dict[Job, None] | None = None,
+) -> T:
     """Return what ``fn`` returns, within ``timeout`` seconds.
 
     A step that is cancelled, because its time is up or because whoever waits here was cancelled, has a second to
     end. One that goes on regardless is left to itself: nothing can stop it within this process.
+
+    Args:
+        bus: where the task runs.
+        fn: the step.
+        name: of the step, for errors.
+        owner: the plugin.
+        timeout: seconds.
+        running: where the task is kept while it runs, for somebody who wants to end it.
 
     Raises:
         TimeoutError: the time is up.
@@ -67,8 +83,14 @@ async def run_stage(bus: Bus, fn: Callable[[], Awaitable[T]], *, name: str, owne
     outcome: _Outcome[T] = _Outcome()
     over = anyio.Event()
     timed_out = False
+    running = {} if running is None else running
+
+    def ended(job: Job) -> None:
+        running.pop(job, None)
+        over.set()
+
     try:
-        job = bus.start_job(outcome.fill, fn, name=name, owner=owner, on_end=lambda _: over.set())
+        job = bus.start_job(outcome.fill, fn, name=name, owner=owner, on_end=ended)
     except BusClosed:  # what has to be done even then is done here
         with anyio.fail_after(timeout):
             await outcome.fill(fn)
@@ -80,11 +102,12 @@ async def run_stage(bus: Bus, fn: Callable[[], Awaitable[T]], *, name: str, owne
         job.cancel()
         timers.append(bus.clock.call_later(PATIENCE, over.set))
 
+    running[job] = None
     timers = [] if isinf(timeout) else [bus.clock.call_later(timeout, expire)]
     try:
         await over.wait()
     except BaseException:
-        await _end(job)
+        await end(job)
         raise
     finally:
         for timer in timers:
@@ -107,7 +130,8 @@ async def finish(bus: Bus, fn: Callable[[], Awaitable[None]], *, name: str) -> N
         await job.wait()
 
 
-async def _end(job: Job) -> None:
+async def end(job: Job) -> None:
+    """Cancel a step, and give it a moment to end."""
     job.cancel()
     with anyio.move_on_after(PATIENCE, shield=True):
         await job.wait()

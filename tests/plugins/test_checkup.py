@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -186,3 +188,35 @@ async def test_a_check_may_build_on_what_is_seen(manager: PluginManager, make: M
     await manager.register_and_initialize(Careful)
     health = await manager.check_plugin_health("careful")
     assert (health.status, health.message, health.details) == (HealthStatus.HEALTHY, "as seen", {"more": 1})
+
+
+async def test_g13_a_check_that_hangs_ends_with_the_plugin(
+    manager: PluginManager, make: Make, footprint: Callable[[], dict[str, Any]]
+) -> None:
+    """Whoever asked learns that it went."""
+    await manager.register_and_initialize(make("other"))
+    before = footprint()
+
+    async def hang(self: Any) -> PluginHealth:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    plugin = make("stuck", health_check=hang)()
+    gone = weakref.ref(plugin)
+    await manager.register_and_initialize(plugin)
+    del plugin
+    results: list[PluginHealth] = []
+
+    async def check() -> None:
+        results.append(await manager.check_plugin_health("stuck"))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(check)
+        await anyio.wait_all_tasks_blocked()
+        await manager.unregister_and_destroy("stuck")
+    assert footprint() == before
+    gc.collect()
+    assert gone() is None
+    assert [(health.status, health.message) for health in results] == [
+        (HealthStatus.UNKNOWN, "it went while it was asked")
+    ]

@@ -92,7 +92,7 @@ class Full(Plugin[None]):
 
 
 async def test_g13_nothing_is_left_on_bus_and_loop(
-    manager: PluginManager, bus: Bus, footprint: Footprint, recorder: Recorder
+    manager: PluginManager, bus: Bus, clock: FakeClock, footprint: Footprint, recorder: Recorder
 ) -> None:
     """After a life with events, requests, streams, messages and values stored; and the instance goes at once."""
     await manager.register(type("Other", (Plugin,), {"metadata": PluginMetadata(id="other", name="O", version="1")}))
@@ -114,6 +114,8 @@ async def test_g13_nothing_is_left_on_bus_and_loop(
     recorder.events.clear()
     await bus.publish_and_wait(PING, 2)
     assert recorder.topics == ["ping:sent"]
+    await clock.advance(100)  # the bus's own timers look once more and find nothing
+    assert clock.waiting == 0
 
 
 async def test_g13_an_instance_goes_without_the_collector(manager: PluginManager, bus: Bus) -> None:

@@ -186,6 +186,8 @@ async def test_plain_handlers_have_no_time_limit(manager: PluginManager, make: M
     assert ctx.on(PING, hear).workers[0].timeout == 30
     with pytest.raises(SubscriptionError, match="plain function"):
         ctx.on(PING, lambda event: None, timeout=1)
+    with pytest.raises(SubscriptionError, match="a handler is a callable, not int"):
+        ctx.on(PING, 5)  # type: ignore[call-overload]
     free = await running(
         manager, make("free", permissions=["subscribe:*"], limits=ResourceLimits(handler_timeout=float("inf")))
     )

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from gridbus.bus import Bus
-from gridbus.errors import BusClosed
+from gridbus.errors import PluginStateError
 from gridbus.plugins.stage import finish, run_stage
 from gridbus.testing import FakeClock, Recorder
 
@@ -137,7 +137,7 @@ async def test_a_bus_that_closes_ends_the_step(clock: FakeClock) -> None:
     async with anyio.create_task_group() as group, Bus(clock=clock) as bus:
 
         async def wait() -> None:
-            with pytest.raises(BusClosed):
+            with pytest.raises(PluginStateError, match="the bus or the plugin is going"):
                 await run_stage(bus, anyio.sleep_forever, name="step", owner="a", timeout=1.0)
 
         group.start_soon(wait)
