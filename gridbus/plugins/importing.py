@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+import linecache
 import sys
 import typing
 from collections.abc import Callable
@@ -55,6 +56,9 @@ def unload(package: str, folder: Path) -> None:
     for place in list(sys.path_importer_cache):
         if Path(place).is_relative_to(folder):
             sys.path_importer_cache.pop(place, None)  # it remembers which files there were
+    for name in list(linecache.cache):
+        if package in name:
+            linecache.cache.pop(name, None)  # the source of generated methods
     # ``Plugin[Config]`` and ``Event[Payload]`` are kept in caches of typing, and their classes with them. CPython's
     # own tests clear these caches in this way; where that is not possible, 128 later ones push them out.
     for clear in getattr(typing, "_cleanups", ()):
