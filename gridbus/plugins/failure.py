@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 
 
@@ -13,11 +14,16 @@ def described(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str | None:
-    """Return ``file:line`` of where an error was raised, or of the text that is no Python; None where unknown."""
+    """Return ``file:line`` of what led to an error last: of the plugin, where it called what raised it in gridbus.
+
+    For a text that is no Python, that is the line within it; None where nothing is known.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
+    ours = os.path.dirname(os.path.dirname(__file__)) + os.sep
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+    foreign = [frame for frame in frames if not frame.filename.startswith(ours)]
+    return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(foreign or frames)), None)
 
 
 def strip(error: BaseException) -> BaseException:

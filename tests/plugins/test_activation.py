@@ -320,6 +320,16 @@ async def test_g12_more_handlers_than_allowed_undo_all(
     assert footprint() == before
 
 
+async def test_g12_an_error_names_the_line_of_the_plugin(manager: PluginManager, make: Make) -> None:
+    """Not the one in gridbus that found it."""
+
+    async def initialize(self: Any, ctx: PluginContext) -> None:
+        ctx.on(PING, raises)
+
+    with pytest.raises(PluginInitializationError, match=r"PluginPermissionError: .* \(.*test_activation\.py:\d+\)"):
+        await manager.register_and_initialize(make(initialize=initialize))
+
+
 async def test_g12_a_missing_dependency_leaves_nothing(manager: PluginManager, recorder: Recorder, make: Make) -> None:
     """The plugin is neither running nor registered."""
     with pytest.raises(PluginDependencyError, match=r"needy -> gone"):
