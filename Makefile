@@ -32,6 +32,7 @@ test: $(VENV)/.stamp-dev ## run the tests; ARGS="-k name" is passed on
 
 lint: $(VENV)/.stamp-dev ## ruff, mypy and basedpyright
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 

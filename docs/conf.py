@@ -41,7 +41,9 @@ def write_api_pages() -> None:
         for path in sorted((HERE.parent / name).rglob("__init__.py")):
             if "__all__" in path.read_text(encoding="utf-8"):
                 package = ".".join(path.parent.relative_to(HERE.parent).parts)
-                page = f"{package}\n{'=' * len(package)}\n\n.. automodule:: {package}\n"
+                # what these two offer again is described, and indexed, where it lives
+                index = "   :no-index:\n" if package in ("gridbus", "official_plugins") else ""
+                page = f"{package}\n{'=' * len(package)}\n\n.. automodule:: {package}\n{index}"
                 (folder / f"{package}.rst").write_text(page, encoding="utf-8")
 
 

@@ -36,7 +36,9 @@ def _check_namespace(value: str) -> str:
         raise PluginValidationError(f"{shown(value)} is a topic: write its first part, {value.partition(':')[0]!r}")
     check_topic(f"{as_text(value)}:any")
     if value in RESERVED_NAMES:
-        raise PluginValidationError(f"{value!r} is reserved for gridbus itself: ask for 'publish:{value}:*' instead")
+        raise PluginValidationError(
+            f"{value!r} is reserved for gridbus itself, which alone publishes there: choose a name of your own"
+        )
     return value
 
 

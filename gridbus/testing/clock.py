@@ -10,6 +10,7 @@ from itertools import count
 import anyio
 
 _MOST_TURNS = 10_000
+_QUIET_TURNS = 3  # what a task's end sets off is called back in the turn after it
 
 
 async def settle() -> None:
@@ -22,10 +23,12 @@ async def settle() -> None:
         TimeoutError: some task never comes to rest.
     """
     here = asyncio.current_task()
+    quiet = 0
     for _ in range(_MOST_TURNS):
         await asyncio.sleep(0)
         waiters = [getattr(task, "_fut_waiter", None) for task in asyncio.all_tasks() if task is not here]
-        if all(waiter is not None and not waiter.done() for waiter in waiters):
+        quiet = quiet + 1 if all(waiter is not None and not waiter.done() for waiter in waiters) else 0
+        if quiet == _QUIET_TURNS:
             return
     raise TimeoutError(f"some task still runs after {_MOST_TURNS} turns of the loop")
 
