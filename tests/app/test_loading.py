@@ -73,7 +73,7 @@ async def test_loading_can_be_given_up(tmp_path: Path, monkeypatch: pytest.Monke
     async with App() as app:
         async with anyio.create_task_group() as group:
             group.start_soon(app.load, tmp_path / "a.csv")
-            await anyio.to_thread.run_sync(began.wait)
+            assert await anyio.to_thread.run_sync(began.wait, 5)
             group.cancel_scope.cancel()
         assert await anyio.to_thread.run_sync(ended.wait, 5)
         assert len(app.grid) == 0
