@@ -11,6 +11,7 @@ import anyio
 
 from gridbus.app import App
 from gridbus.cli.demo import run_demo
+from gridbus.cli.logs import logging_to_stderr
 from gridbus.cli.progress import show_bars
 from gridbus.cli.report import print_summary, problem_lines, summary_json, summary_text
 from gridbus.cli.running import Course, Job, run_job
@@ -54,7 +55,7 @@ def run_command(
         trace=course.count,
     )
     try:
-        with show_bars(errors) as bar:
+        with show_bars(errors) as bar, logging_to_stderr():
             job = Job(app=app, file=file, ops=ops, tell=tell, loading=bar("loading"), applying=bar("applying"))
             summary, interruption = anyio.run(run_job, job, course)
     except GridbusError as error:
@@ -74,7 +75,8 @@ def demo_command() -> int:
         console.print(text, markup=False, soft_wrap=True)
 
     try:
-        summary = anyio.run(run_demo, say)
+        with logging_to_stderr():
+            summary = anyio.run(run_demo, say)
     except GridbusError as error:
         say(f"gridbus demo: {error}")
         return FAILED
@@ -87,7 +89,8 @@ def check_command(file: Path) -> int:
     """Check the file of an application; return the exit status."""
     console = output_console()
     import_from_here()
-    report = anyio.run(check_config, file)
+    with logging_to_stderr(is_silent=True):  # what is wrong is listed below
+        report = anyio.run(check_config, file)
     for problem in report.problems:
         console.print(str(problem), markup=False, soft_wrap=True)
     if report.problems:

@@ -22,8 +22,14 @@ def place_of(error: BaseException) -> str | None:
         return f"{error.filename}:{error.lineno}"
     ours = os.path.dirname(os.path.dirname(__file__)) + os.sep
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    foreign = [frame for frame in frames if not frame.filename.startswith(ours)]
-    return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(foreign or frames)), None)
+    foreign = [frame for frame in frames if not frame.filename.startswith(ours) and not _is_of_python(frame.filename)]
+    return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(foreign)), None)
+
+
+def _is_of_python(filename: str) -> bool:
+    """Tell whether a file is of the standard library: what a plugin called is less use to know than where it did."""
+    library = os.path.dirname(os.__file__) + os.sep
+    return filename.startswith(library) and "site-packages" not in filename[len(library) :]
 
 
 def strip(error: BaseException) -> BaseException:
