@@ -48,9 +48,11 @@ _NEGATIVE_ZERO = re.compile(rb",-0,")
 _LONG_INT = re.compile(rb"(?<=,)-?[0-9]{16,}(?=,)")
 _DAY = rb"[0-9]{4}(?:-[0-9]{2}-|/[0-9]{2}/)[0-9]{2}"
 _TIME = rb"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6}0*)?)?"  # no nanoseconds: fromisoformat would drop them
-_DAYS = re.compile(rb"(?:,%b)*+," % _DAY)
-_NAIVES = re.compile(rb"(?:,%b(?:%b)?)*+," % (_DAY, _TIME))
-_ZONEDS = re.compile(rb"(?:,%b%b(?:Z|[+-][0-9]{2}:?[0-9]{2}))*+," % (_DAY, _TIME))
+# Each finds a cell that is something else. Matching all cells at once would need a stack as long as the text, or
+# possessive quantifiers, which CPython matches wrongly before 3.11.5.
+_NO_DAY = re.compile(rb",(?!%b,)." % _DAY, re.DOTALL)
+_NO_NAIVE = re.compile(rb",(?!%b(?:%b)?,)." % (_DAY, _TIME), re.DOTALL)
+_NO_ZONED = re.compile(rb",(?!%b%b(?:Z|[+-][0-9]{2}:?[0-9]{2}),)." % (_DAY, _TIME), re.DOTALL)
 _BOOLS = {
     spelling: value
     for value, words in ((True, ("true", "yes")), (False, ("false", "no")))
@@ -86,17 +88,17 @@ def _bools(cells: Sequence[str]) -> list[Any] | None:
 
 def _dates(cells: Sequence[str]) -> list[Any] | None:
     text = _joined(cells)
-    return list(map(date.fromisoformat, _dashed(cells, text))) if _DAYS.fullmatch(text) else None
+    return list(map(date.fromisoformat, _dashed(cells, text))) if not _NO_DAY.search(text) else None
 
 
 def _naives(cells: Sequence[str]) -> list[Any] | None:
     text = _joined(cells)
-    return list(map(datetime.fromisoformat, _dashed(cells, text))) if _NAIVES.fullmatch(text) else None
+    return list(map(datetime.fromisoformat, _dashed(cells, text))) if not _NO_NAIVE.search(text) else None
 
 
 def _zoneds(cells: Sequence[str]) -> list[Any] | None:
     text = _joined(cells)
-    return list(map(datetime.fromisoformat, _dashed(cells, text))) if _ZONEDS.fullmatch(text) else None
+    return list(map(datetime.fromisoformat, _dashed(cells, text))) if not _NO_ZONED.search(text) else None
 
 
 def _dashed(cells: Sequence[str], text: bytes) -> Sequence[str]:

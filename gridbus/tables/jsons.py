@@ -21,7 +21,7 @@ MAX_ARRAY = 1 << 29
 
 _CHUNK = 512  # objects that are decoded before they are cut into columns
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?Infinity|NaN)')
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|(-?Infinity|NaN)')
 _NAN = "NaN and Infinity are no JSON; they are read as empty"
 _OBJECTS = msgspec.json.Decoder(list[dict[str, Any]])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])

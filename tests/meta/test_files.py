@@ -119,3 +119,20 @@ def called_name(function: ast.expr, origin: dict[str, str]) -> str:
     if isinstance(function.value, ast.Name) and function.value.id in origin:
         return f"{origin[function.value.id]}.{function.attr}"
     return "loop.create_task" if function.attr == "create_task" else ""
+
+
+def test_no_pattern_has_possessive_quantifiers(all_sources: tuple[Any, ...]) -> None:
+    """CPython matches them wrongly before 3.11.5, and Debian 12 has 3.11.2."""
+    possessive = re.compile(r"[*+?}]\+|\(\?>")
+    wrong = [
+        f"{source.path}:{node.lineno}"
+        for source in all_sources
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"
+        for text in ast.walk(node)
+        if isinstance(text, ast.Constant)
+        and isinstance(text.value, str | bytes)
+        and possessive.search(text.value if isinstance(text.value, str) else text.value.decode("latin-1"))
+        and not source.path.startswith("tests/meta")
+    ]
+    assert not wrong, "\n".join(wrong)
