@@ -20,7 +20,7 @@ class PacedWorker(Worker):
     so that nothing that was held is lost.
     """
 
-    __slots__ = ("_clock", "_pace")
+    __slots__ = ("_clock", "_held", "_pace")
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class PacedWorker(Worker):
     ) -> None:
         super().__init__(mailbox, handler, supervision)
         self._pace, self._clock = pace, clock
+        self._held: list[Any] = []  #: taken from the mailbox, and neither handled nor skipped
 
     async def run(self) -> None:
         """Gather and handle events until the mailbox is sealed and empty, or this task is cancelled."""
@@ -85,7 +86,7 @@ class PacedWorker(Worker):
             events = self._take(None)  # of the events that come meanwhile only the newest is wanted
             if events:
                 self._skip(events[:-1])
-                self.mailbox.items.insert(0, events[-1])
+                self.mailbox.items.insert(0, self._held.pop())
             await self._arrival(wait)
 
     def _take(self, limit: int | None) -> list[Any]:
@@ -95,10 +96,20 @@ class PacedWorker(Worker):
             events.extend(mailbox.take())
         if self.cell.event is None and events:
             self.cell.event = events[-1]
+        self._held += events
         return events
+
+    def retire(self) -> None:
+        """Count what a cancellation left unhandled, and tell who waits for it."""
+        for event in self._held:
+            self.mailbox.dropped += 1
+            self.mailbox.forget(event)
+        self._held.clear()
+        super().retire()
 
     def _skip(self, events: list[Any]) -> None:
         self.skipped += len(events)
+        del self._held[: len(events)]  # the oldest are skipped first
         for event in events:
             self.settle(event)
 
@@ -132,6 +143,7 @@ class PacedWorker(Worker):
         as_list = isinstance(self._pace, Batch)
         if not as_list:
             self._skip(events[:-1])
+        self._held.pop()  # of the newest the failure of the handler tells
         self.cell.event = newest
         if self.timeout is not None:
             self._watchdog.arm()
@@ -141,6 +153,7 @@ class PacedWorker(Worker):
         except BaseException as error:
             if not self.has_failed(newest, error):
                 raise
+        self._held.clear()
         self.handled += 1
         self.latency.add(perf_counter_ns() - began)
         if self.cell.timed_out:

@@ -123,6 +123,7 @@ class Publisher:
                 raise ReentrancyError(f"waiting for the handlers of {topic}", path)
         receipt = Receipt()
         event = await self._publish_specially(route, payload, None, source, receipt)
+        receipt.settle()
         if receipt.pending:
             if cell is not None:
                 cell.waiting_for = tuple(box for box in route.boxes if box.receipts and event.seq in box.receipts)

@@ -11,7 +11,7 @@ class Receipt:
     __slots__ = ("errors", "future", "pending")
 
     def __init__(self) -> None:
-        self.pending = 0
+        self.pending = 1  #: the publisher itself counts until it has handed the event to all
         self.errors: list[Exception] = []
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -212,6 +212,24 @@ async def test_g2_publish_and_wait_waits_with_concurrent_and_coalescing_mailboxe
     assert len(errors) == 3 - len(slow.seen)
 
 
+async def test_g2_publish_and_wait_waits_for_the_others_where_one_mailbox_loses_the_event(bus: Bus) -> None:
+    """A loss on the way to the first mailbox is no reason to go on before the last handler has ended."""
+    full, gate = Gate(), Gate()
+    bus.on(PING, full, capacity=1, overflow=Overflow.DROP_NEWEST)
+    for number in range(2):
+        await bus.publish(PING, number)
+        await settle()
+    bus.on(PING, gate)
+    job = bus.start_job(bus.publish_and_wait, PING, 2)
+    await settle()
+    assert (gate.seen, job.is_done) == ([2], False)
+    await gate.let(1)
+    await job.wait()
+    assert isinstance(job.error, ExceptionGroup)
+    assert [type(error) for error in job.error.exceptions] == [EventDropped]
+    await full.let(2)
+
+
 async def test_sequence_numbers_have_no_gaps(bus: Bus) -> None:
     """Refused and failed publishes take no number."""
     gate = Gate()

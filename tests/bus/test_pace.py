@@ -1,9 +1,10 @@
 """Debounced, throttled and batched subscriptions."""
 
+import anyio
 import pytest
 
 from gridbus.bus import Batch, Bus, Debounce, Throttle
-from gridbus.errors import SubscriptionError
+from gridbus.errors import EventDropped, SubscriptionError
 from gridbus.events import Event, Topic
 from gridbus.events.system import BUS_HANDLER_FAILED
 from gridbus.testing import FakeClock, Recorder, settle
@@ -132,6 +133,31 @@ async def test_a_paced_handler_may_time_out_but_not_for_waiting(bus: Bus, clock:
     await bus.publish(PING, 1)
     await clock.advance(15)
     assert (ended, sub.stats().timed_out) == ([0], 1)
+
+
+async def test_what_a_cancelled_worker_held_is_counted_and_told(clock: FakeClock) -> None:
+    """A bus that closes without grace drops held events, but not silently, and nobody waits for them for ever."""
+    async with anyio.create_task_group() as group, Bus(clock=clock) as bus:
+        log = Log(clock)
+        sub = bus.on(PING, log.many, pace=Batch(10, within=60))
+        errors: list[BaseException] = []
+
+        async def publish() -> None:
+            try:
+                await bus.publish_and_wait(PING, 1)
+            except ExceptionGroup as caught:
+                errors.extend(caught.exceptions)
+
+        group.start_soon(publish)
+        await settle()
+        for worker in sub.workers:
+            assert worker.cell.task is not None
+            worker.cell.task.cancel()
+        with anyio.fail_after(2):
+            while not errors:
+                await settle()
+    assert [type(error) for error in errors] == [EventDropped]
+    assert (log.calls, sub.stats().dropped) == ([], 1)
 
 
 @pytest.mark.parametrize(
