@@ -298,3 +298,46 @@ class QuotaExceeded(StorageError):
 
 class StoredTypeError(StorageError, TypeError):
     """A value cannot be stored, or what is stored is not of the type that was asked for."""
+
+
+# Isolation
+
+
+class IsolationError(PluginError):
+    """A plugin's process could not be started, confined or talked to."""
+
+
+class SandboxError(IsolationError):
+    """A layer of the sandbox is missing, or could not be applied."""
+
+
+class ZygoteError(IsolationError):
+    """The process that starts plugins' processes did not start, or is gone."""
+
+
+class WireError(IsolationError):
+    """Something cannot cross a process border."""
+
+
+class PackingError(WireError, TypeError):
+    """A value is no data, or is not what the other end declares."""
+
+
+class PayloadTooLarge(WireError):
+    """A payload is larger than a frame may be."""
+
+
+class ProtocolViolation(WireError):
+    """The other end broke the protocol; it is not trusted any further."""
+
+
+class PeerGone(IsolationError):
+    """The other process ended, or closed its socket, before it replied."""
+
+
+class PluginCrashed(IsolationError):
+    """The process of a plugin ended by itself, or was killed for a limit."""
+
+
+class PluginQuarantined(IsolationError):
+    """A plugin failed too often, or broke the rules, and is not started again by itself."""

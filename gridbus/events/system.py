@@ -108,7 +108,41 @@ class PluginLimitReached:
     id: str
     limit: str  #: name of the field in ResourceLimits
     allowed: float
-    action: str  #: refused, throttled or cancelled
+    action: str  #: refused, throttled, cancelled or killed
+
+
+@attrs.frozen
+class PluginCrashed:
+    """The process of a plugin is gone without having been asked to go."""
+
+    id: str
+    reason: str  #: crash, exit, cpu, memory, violation, hang, protocol, killed, files, threads or zygote
+    message: str  #: for people: signal or exit code, and the last of what it wrote
+    lost: int  #: events that it had been handed and was not done with
+    lives: int  #: how many processes of this plugin have gone so far
+    restarts_in: float | None  #: seconds until it is started again; None where it is not
+    cpu_seconds: float = 0.0  #: processor time of its life
+    max_memory_bytes: int = 0  #: the most that it had resident
+
+
+@attrs.frozen
+class PluginRestarted:
+    """A plugin whose process was gone runs again; what had waited in its mailboxes is handed over."""
+
+    id: str
+    attempt: int  #: since it last ran for a minute
+    waiting: int  #: events that waited meanwhile
+    seconds: float  #: from the start of the new process
+
+
+@attrs.frozen
+class PluginQuarantined:
+    """A plugin is not started again by itself: it failed too often, or broke the rules."""
+
+    id: str
+    reason: str  #: as of ``PluginCrashed``
+    message: str
+    dropped: int  #: events that waited and are lost
 
 
 @attrs.frozen
@@ -156,6 +190,9 @@ PLUGIN_FAILED: Topic[PluginFailed] = Topic("plugin:failed", PluginFailed)
 PLUGIN_DESTROYED: Topic[PluginDestroyed] = Topic("plugin:destroyed", PluginDestroyed)
 PLUGIN_UNREGISTERED: Topic[PluginUnregistered] = Topic("plugin:unregistered", PluginUnregistered)
 PLUGIN_LIMIT_REACHED: Topic[PluginLimitReached] = Topic("plugin:limit_reached", PluginLimitReached)
+PLUGIN_CRASHED: Topic[PluginCrashed] = Topic("plugin:crashed", PluginCrashed)
+PLUGIN_RESTARTED: Topic[PluginRestarted] = Topic("plugin:restarted", PluginRestarted)
+PLUGIN_QUARANTINED: Topic[PluginQuarantined] = Topic("plugin:quarantined", PluginQuarantined)
 HEALTH_CHANGE: Topic[HealthChanged] = Topic("health:change", HealthChanged)
 APP_STARTED: Topic[AppStarted] = Topic("app:started", AppStarted)
 APP_STOPPING: Topic[AppStopping] = Topic("app:stopping", AppStopping)

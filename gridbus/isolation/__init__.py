@@ -1,0 +1,1 @@
+"""What keeps a process apart: sandbox, zygote, wire and meter; of plugins it knows nothing."""
