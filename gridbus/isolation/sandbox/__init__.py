@@ -1,0 +1,5 @@
+"""What confines a process, and what of it holds on this machine."""
+
+from gridbus.isolation.sandbox.spec import SandboxSpec
+
+__all__ = ["SandboxSpec"]
