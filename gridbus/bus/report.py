@@ -11,6 +11,7 @@ from typing import Any
 from gridbus.bus.ask import Request, remote_error
 from gridbus.bus.delivery import Worker
 from gridbus.bus.mailbox import Mailbox
+from gridbus.bus.relay import RemoteFailure
 from gridbus.clock import Clock
 from gridbus.errors import BusClosed
 from gridbus.events.event import Event, Trace
@@ -57,11 +58,17 @@ class Reporter:
     def failed(self, event: Event[Any], name: str, owner: str, error: BaseException) -> None:
         """Report a failure on an event."""
         text = "".join(traceback.format_exception(error))
+        self._failed(event, name, owner, type(error).__qualname__, str(error), text)
+
+    def failed_elsewhere(self, event: Event[Any], name: str, owner: str, failure: RemoteFailure) -> None:
+        """Report the failure of a handler that runs in another process."""
+        self._failed(event, name, owner, failure.error, failure.message, failure.traceback)
+
+    def _failed(self, event: Event[Any], name: str, owner: str, error: str, message: str, text: str) -> None:
         logger.error("%s of %r failed on %s %s\n%s", name, owner, event.topic, event.id, text)
-        if event.topic == BUS_HANDLER_FAILED:
-            return
-        fact = HandlerFailed(event, name, owner, type(error).__qualname__, str(error), text)
-        self._later(BUS_HANDLER_FAILED, fact, event.trace_effects())
+        if event.topic != BUS_HANDLER_FAILED:
+            fact = HandlerFailed(event, name, owner, error, message, text)
+            self._later(BUS_HANDLER_FAILED, fact, event.trace_effects())
 
     def task_failed(self, name: str, owner: str, error: BaseException, trace: Trace | None) -> None:
         """Report a background task that ended with an error."""

@@ -14,6 +14,7 @@ import attrs
 
 from gridbus.bus.intercept import Draft, Interceptor
 from gridbus.bus.jobs import Job, every
+from gridbus.bus.relay import Carrier, RelayWorker
 from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
 from gridbus.bus.switchboard import Switchboard
@@ -99,6 +100,13 @@ class Scope:
         subscription = self.bus.on(subject, handler, owner=self.owner, **options)
         self._subscriptions[subscription] = None
         return subscription
+
+    def relay(self, subject: Any, carrier: Carrier, **options: Any) -> tuple[Subscription, RelayWorker]:
+        """Subscribe a handler that runs elsewhere; as ``Bus.relay``."""
+        self._check_open()
+        subscription, worker = self.bus.relay(subject, carrier, owner=self.owner, **options)
+        self._subscriptions[subscription] = None
+        return subscription, worker
 
     def intercept(
         self, topic: str, fn: Callable[[Draft[Any]], object], *, priority: int = 0, timeout: float = 5.0

@@ -18,6 +18,7 @@ from gridbus.bus.options import Options, Overflow
 from gridbus.bus.pace import Batch, Debounce, Throttle
 from gridbus.bus.paced import PacedWorker
 from gridbus.bus.publishing import Publisher
+from gridbus.bus.relay import Carrier, RelayWorker
 from gridbus.bus.routes import predicate, subject_name
 from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
@@ -106,6 +107,32 @@ class Subscriber(Publisher):
         subscription = self._start(subject, mailbox, around, checked, self._forgetting)
         self._routes.add(subject, subscription)
         return subscription
+
+    def relay(
+        self, subject: Any, carrier: Carrier, *, owner: str, name: str, window: int = 256, **options: Any
+    ) -> tuple[Subscription, RelayWorker]:
+        """Subscribe a handler that runs elsewhere; return the subscription, and the worker to tell what came of events.
+
+        Args:
+            subject: what to hear, as ``on``.
+            carrier: takes events to the handler.
+            owner: whose it is.
+            name: how reports call it.
+            window: events that may be in flight at a time.
+            options: ``capacity``, ``overflow``, ``block_timeout``: as ``on``; the others hold where the handler is.
+
+        Raises:
+            TopicError, SubscriptionError, BusClosed: as ``on``.
+        """
+        self._check_open()
+        topic = subject_name(subject)
+        checked = Options(where=predicate(subject, None), **options)
+        mailbox = Mailbox(name, owner, topic, checked, activity=self._activity, reporter=self._reporter)
+        supervision = Supervision(None, self._watchdog, self._failing)
+        worker = RelayWorker(mailbox, supervision, carrier, self._reporter.failed_elsewhere, window=window)
+        subscription = self._run_workers(subject, mailbox, (worker,), self._forgetting)
+        self._routes.add(subject, subscription)
+        return subscription, worker
 
     def intercept(
         self,
@@ -238,6 +265,15 @@ class Subscriber(Publisher):
             workers = (PacedWorker(mailbox, handler, supervision, pace=options.pace, clock=self.clock),)
         else:
             workers = tuple(Worker(mailbox, handler, supervision) for _ in range(options.concurrency))
+        return self._run_workers(subject, mailbox, workers, remove)
+
+    def _run_workers(
+        self,
+        subject: str | type[Any],
+        mailbox: Mailbox,
+        workers: tuple[Worker, ...],
+        remove: Callable[[Subscription], None],
+    ) -> Subscription:
         subscription = Subscription(subject, mailbox, workers, order=self._routes.next_order(), remove=remove)
         name = sys.intern(f"gridbus {mailbox.owner}: {mailbox.name}")  # handlers often share theirs
         for worker in workers:
