@@ -85,8 +85,10 @@ def answering(channel: Channel[M, R], fn: Callable[[M], Awaitable[R]]) -> Callab
 
 def remote_error(request: Request, server: str, error: BaseException) -> ChannelError:
     """Return what the asker gets for an error of the server's handler."""
-    if isinstance(error, ChannelTypeError):
+    if isinstance(error, ChannelTypeError | ServerGone):
         return error
+    if isinstance(error, RemoteError) and (error.channel, error.server) == (request.channel.name, server):
+        return error  # the handler runs elsewhere, and this is what was heard from there
     text = "".join(traceback.format_exception(error))
     return RemoteError(request.channel.name, server, type(error).__qualname__, str(error), text)
 

@@ -41,6 +41,7 @@ class Routes:
         self._order = count(1)
         self._reached: Registry[Reached] = Registry()
         self._typed: dict[Reached, type[Any]] = {}
+        self._declared: dict[str, list[Any]] = {}  #: by topic, the payload types that those who hear it expect
         self._interceptors: Registry[Interceptor] = Registry()
         self.cache: dict[str, Route] = {}
         self.subscriptions: dict[Subscription, None] = {}
@@ -55,6 +56,8 @@ class Routes:
             self._typed[reached] = pattern
         else:
             self._reached.add(pattern, reached)
+            if isinstance(pattern, Topic) and pattern.payload_type is not object:
+                self._declared.setdefault(str(pattern), []).append(pattern.payload_type)
         if isinstance(reached, Subscription):
             self.subscriptions[reached] = None
         self.cache.clear()
@@ -65,6 +68,11 @@ class Routes:
             self._typed.pop(reached, None)
         else:
             self._reached.remove(pattern, reached)
+            declared = self._declared.get(pattern)
+            if declared and isinstance(pattern, Topic) and pattern.payload_type in declared:
+                declared.remove(pattern.payload_type)
+                if not declared:
+                    del self._declared[pattern]
         if isinstance(reached, Subscription):
             self.subscriptions.pop(reached, None)
         self.cache.clear()
@@ -78,6 +86,10 @@ class Routes:
         """Undo ``add_interceptor``."""
         self._interceptors.remove(interceptor.topic, interceptor)
         self.cache.clear()
+
+    def expected(self, topic: str) -> tuple[Any, ...]:
+        """Return the payload types that those who hear a topic declare, and at the end those heard by their type."""
+        return (*self._declared.get(topic, ()), *self._typed.values())
 
     def resolve(self, name: str) -> Route:
         """Return the route of a topic and cache it.

@@ -108,6 +108,10 @@ class Subscriber(Publisher):
         self._routes.add(subject, subscription)
         return subscription
 
+    def expected_types(self, topic: str) -> tuple[Any, ...]:
+        """Return the payload types that those who hear a topic declare, and at the end those heard by their type."""
+        return self._routes.expected(topic)
+
     def relay(
         self, subject: Any, carrier: Carrier, *, owner: str, name: str, window: int = 256, **options: Any
     ) -> tuple[Subscription, RelayWorker]:

@@ -34,6 +34,14 @@ class Switchboard(Subscriber):
         self._servers: dict[Subscription, None] = {}
         self._deadlines = Deadlines(clock)
 
+    def served(self, name: str, to: str | None = None) -> Channel[Any, Any]:
+        """Return a channel as it is served, for whoever knows its name only.
+
+        Raises:
+            NoServer, AmbiguousServer: as ``ask``.
+        """
+        return self._hub.channel(name, to)
+
     def serve(self, channel: Channel[M, R], fn: Responder[M, R], *, owner: str = "app", **options: Any) -> Subscription:
         """Answer what is asked and told on a channel.
 

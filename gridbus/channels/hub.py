@@ -62,20 +62,32 @@ class Hub(Generic[S]):
         """
         if to is None and (only := self._only.get(channel.name)) is not None and only[0] is channel:
             return only[1]
-        servers = self._servers.get(channel.name)
-        if not servers:
-            raise NoServer(f"nobody serves {channel.name}; {self._hint()}")
-        if to is None:
-            if len(servers) > 1:
-                raise AmbiguousServer(f"{channel.name} is served by {', '.join(sorted(servers))}: say which with to=")
-            [(served, server)] = servers.values()
-        elif to in servers:
-            served, server = servers[to]
-        else:
-            raise NoServer(f"{to!r} does not serve {channel.name}, but {', '.join(sorted(servers))} does")
+        served, server = self._entry(channel.name, to)
         if served is not channel and served != channel:
             raise ChannelTypeError(f"asked as {channel}, but served as {served}")
         return server
+
+    def channel(self, name: str, to: str | None = None) -> Channel[Any, Any]:
+        """Return a channel as it is served, for those who know its name only.
+
+        Raises:
+            NoServer, AmbiguousServer: as ``find``.
+        """
+        return self._entry(name, to)[0]
+
+    def _entry(self, name: str, to: str | None) -> tuple[Channel[Any, Any], S]:
+        servers = self._servers.get(name)
+        if not servers:
+            raise NoServer(f"nobody serves {name}; {self._hint()}")
+        if to is None:
+            if len(servers) > 1:
+                raise AmbiguousServer(f"{name} is served by {', '.join(sorted(servers))}: say which with to=")
+            [entry] = servers.values()
+        elif to in servers:
+            entry = servers[to]
+        else:
+            raise NoServer(f"{to!r} does not serve {name}, but {', '.join(sorted(servers))} does")
+        return entry
 
     def served(self) -> tuple[ServedChannel, ...]:
         """Return each channel that is served, by name."""
