@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -86,6 +88,34 @@ def enter_cell(cell: Cell) -> None:
     """Make ``cell`` the current one for the rest of this task."""
     cell.task = asyncio.current_task()
     _CELL.set(cell)
+
+
+@contextmanager
+def acting_for(event: Any, worker: Cell | None) -> Iterator[None]:
+    """Let what is done here have ``event`` as its cause, as if the worker whose handler runs elsewhere did it itself.
+
+    Args:
+        event: the event or request in the handler's hand; None where nothing led to this.
+        worker: the cell that stands for the handler in its mailbox, where the handler waits for what is done here.
+            Its place is taken meanwhile, so that circles of waiting are found.
+    """
+    before = _CELL.get()
+    cell = Cell(None if worker is None else worker.mailbox)
+    cell.event, cell.task = event, asyncio.current_task()
+    _CELL.set(cell)
+    if worker is not None and worker.mailbox is not None:
+        _swap(worker.mailbox, worker, cell)
+    try:
+        yield
+    finally:
+        if worker is not None and worker.mailbox is not None:
+            _swap(worker.mailbox, cell, worker)
+        _CELL.set(before)
+        cell.leave()
+
+
+def _swap(mailbox: Emptied, old: Cell, new: Cell) -> None:
+    mailbox.cells = tuple(new if cell is old else cell for cell in mailbox.cells)
 
 
 def circle(start: Cell | None, target: Emptied) -> list[str] | None:

@@ -75,7 +75,7 @@ class Cause(_Struct):
     """What a call of the plugin comes from: the event or request in hand, and the trace of what it leads to."""
 
     subscription: int | None = None  #: number of the subscription or server whose handler runs
-    seq: int = 0  #: of the event in hand; for a request the number of the call that brought it
+    seq: int = 0  #: of the event in hand; for a request ``Serve.request``
     trace: Trace | None = None
 
 
@@ -88,7 +88,7 @@ class Start(_Struct):
 
 
 class Subscribe(_Struct):
-    """A subscription, server or interceptor of the plugin; its number is the plugin's to choose, and never used twice."""
+    """A subscription, server or interceptor of the plugin; it chooses the number, and uses none twice."""
 
     number: int
     kind: str  #: on, serve or intercept
@@ -180,6 +180,7 @@ class Serve(_Struct):
     """A request for a server in the plugin's process."""
 
     number: int  #: of the server
+    request: int  #: number of the request, which calls of its handler name as their cause
     message: Packed
     bus: str
     source: str

@@ -1,0 +1,172 @@
+"""The front of it all: runs plugins in processes of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from gridbus.bus import Bus
+from gridbus.errors import PluginLoadError, SandboxError
+from gridbus.hosting.parent.event_relay import PackedEvents
+from gridbus.hosting.parent.life import Life
+from gridbus.hosting.parent.places import app_paths, readable_places
+from gridbus.hosting.parent.restarts import RestartPolicy
+from gridbus.hosting.parent.stand_in import HostedPlugin
+from gridbus.hosting.protocol import PROTOCOL, Code, Hello
+from gridbus.isolation.meter import Meter
+from gridbus.isolation.sandbox import SandboxReport, SandboxSpec, probe
+from gridbus.isolation.zygote import Zygote
+from gridbus.manifest import PermissionKind
+from gridbus.plugins.hosting import HostRequest
+
+logger = logging.getLogger("gridbus.hosting")
+
+ENTRY = "gridbus.hosting.child.main:run"
+PRELOAD = ("gridbus.hosting.child.main", "gridbus.hosting.child.warm:warm")
+
+
+class ProcessHost:
+    """Starts a sandboxed process for each plugin, and a new one when it is gone.
+
+    One warm process (the zygote) is started with the first plugin; those of plugins are forked from it.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        require_sandbox: bool = True,
+        restarts: RestartPolicy | None = None,
+        heartbeat: float = 10.0,
+        hang_after: float = 45.0,
+        use_fork: bool | None = None,
+    ) -> None:
+        """Prepare a host; nothing is started yet.
+
+        Args:
+            bus: where the plugins live.
+            require_sandbox: refuse plugins that are not trusted where a layer of the sandbox is missing.
+            restarts: how often and how soon a plugin is started again.
+            heartbeat: seconds between two questions whether a process that has nothing to do still answers.
+            hang_after: seconds without any progress after which a process is ended; at least the plugin's own
+                ``handler_timeout`` and a few more.
+            use_fork: fork from a warm process; by default where the platform can.
+        """
+        self.bus, self.restarts = bus, restarts or RestartPolicy()
+        self.heartbeat, self.hang_after = heartbeat, hang_after
+        self.packed = PackedEvents()
+        self._require = require_sandbox
+        fork = sys.platform == "linux" if use_fork is None else use_fork
+        self._zygote = Zygote(entry=ENTRY, preload=PRELOAD, paths=_gridbus_paths(), use_fork=fork)
+        self._meter = Meter(bus.clock, start=partial(bus.start_job, owner="manager"))
+        self._report: SandboxReport | None = None
+        self._probing = anyio.Lock()
+        self._plugins: set[HostedPlugin] = set()
+
+    async def sandbox(self) -> SandboxReport:
+        """Return what holds on this machine; found out once."""
+        async with self._probing:
+            if self._report is None:
+                self._report = await anyio.to_thread.run_sync(probe)
+        return self._report
+
+    async def warm_up(self) -> None:
+        """Start the zygote now, so that the first plugin need not wait for it."""
+        await self._zygote.start()
+
+    async def load(self, request: HostRequest) -> HostedPlugin:
+        """Start a process that confines itself, imports a plugin and reads its configuration.
+
+        Raises:
+            SandboxError: the plugin is not trusted, and a layer of the sandbox is missing.
+            PluginLoadError, PluginValidationError: as inline.
+            IsolationError: the process did not come up.
+        """
+        report = await self.sandbox()
+        name = request.plugin_id or request.entry
+        if not report.holds and not request.trusted and self._require:
+            missing = "; ".join(f"{layer.name}: {layer.detail}" for layer in report.layers if layer.required and not layer.holds)
+            raise SandboxError(
+                f"plugin {name!r} is not trusted, and this machine cannot confine it ({missing}); run gridbus doctor, "
+                "or allow it with require_sandbox=False",
+                request.plugin_id,
+            )
+        plugin = HostedPlugin(self, partial(self._start, request, report.holds), plugin_id=name)
+        try:
+            plugin.take(await plugin.load(), request)
+        except BaseException:
+            plugin.release()
+            raise
+        return plugin
+
+    async def aclose(self) -> None:
+        """End all processes, the zygote at last."""
+        await self._meter.aclose()
+        await self._zygote.aclose()
+
+    async def _start(self, request: HostRequest, confined: bool, granted: tuple[Any, ...] | None = None) -> Life:
+        spec = self._spec(request, confined, request.granted if granted is None else granted)
+        code = Code(
+            request.entry,
+            None if request.folder is None else str(request.folder),
+            request.main,
+            tuple(map(str, filter(None, (request.site, *app_paths(request))))),
+        )
+        hello = Hello(
+            PROTOCOL,
+            PROTOCOL,
+            request.plugin_id or "",
+            code,
+            request.config,
+            None if request.metadata is None else _plain(request.metadata),
+            spec,
+            logging.getLogger("gridbus.plugin").getEffectiveLevel(),
+            vars(sys.modules["gridbus"])["__version__"],
+        )
+        child = await self._zygote.spawn()
+        life = Life(self, request, child, hello)
+        try:
+            await life.load()
+        except BaseException:
+            life.drop()
+            raise
+        return life
+
+    def _spec(self, request: HostRequest, confined: bool, granted: tuple[Any, ...]) -> SandboxSpec:
+        limits = request.limits
+        base = request.folder or Path.cwd()
+        paths: dict[PermissionKind, list[str]] = {PermissionKind.FS_READ: [], PermissionKind.FS_WRITE: []}
+        threads = False
+        for permission in granted:
+            if permission.kind in paths:
+                target = "/" if permission.target == "*" else permission.target
+                paths[permission.kind].append(os.path.realpath(base / target))
+            threads = threads or permission.kind is PermissionKind.THREADS
+        return SandboxSpec(
+            read=(*readable_places(request), *paths[PermissionKind.FS_READ]),
+            write=tuple(paths[PermissionKind.FS_WRITE]),
+            threads=threads,
+            max_threads=limits.threads,
+            memory_bytes=limits.memory_bytes,
+            file_bytes=limits.file_bytes,
+            open_files=limits.open_files,
+            cpu_seconds=limits.cpu_seconds_per_event,
+            enforce=confined,
+        )
+
+
+def _plain(metadata: Any) -> Any:
+    from gridbus.codec import unstructure
+
+    return unstructure(metadata)
+
+
+def _gridbus_paths() -> tuple[str, ...]:
+    """Return where gridbus itself is imported from, which need not be where Python looks by itself."""
+    return (str(Path(vars(sys.modules["gridbus"])["__file__"]).parent.parent),)

@@ -1,0 +1,271 @@
+"""What stands in the application for a plugin that runs in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from gridbus.bus import Job
+from gridbus.channels.plugins import PluginState
+from gridbus.errors import IsolationError, MailboxFull, PeerGone, PluginCrashed, PluginError, PluginQuarantined
+from gridbus.events import Topic
+from gridbus.events.system import (
+    PLUGIN_CRASHED,
+    PLUGIN_LIMIT_REACHED,
+    PLUGIN_QUARANTINED,
+    PLUGIN_RESTARTED,
+    PluginLimitReached,
+    PluginRestarted,
+)
+from gridbus.events.system import PluginCrashed as CrashedFact
+from gridbus.events.system import PluginQuarantined as QuarantinedFact
+from gridbus.hosting.parent.calls import Calls
+from gridbus.hosting.parent.event_relay import Numbered
+from gridbus.hosting.parent.exits import Verdict
+from gridbus.hosting.parent.life import Life
+from gridbus.hosting.parent.relays import Relays
+from gridbus.hosting.parent.restarts import Restarts
+from gridbus.hosting.protocol import Loaded, Start
+from gridbus.isolation.meter import ProcessUsage, Reached
+from gridbus.isolation.wire import Peer, pack, unpack
+from gridbus.manifest import Permission, PluginHealth, PluginMetadata
+from gridbus.plugins import PluginContext
+
+if TYPE_CHECKING:
+    from gridbus.hosting.parent.host import ProcessHost
+
+_GRACE = 1.0  # seconds that a process is given to end after its plugin was destroyed
+
+
+class HostedPlugin:
+    """The application's end of one plugin: its context, its handlers on the bus, and whatever process it has now.
+
+    To the manager it is a plugin like any other. When its process goes, the handlers stay and keep what arrives; the
+    next process takes them up.
+    """
+
+    metadata: PluginMetadata
+    ctx: PluginContext
+
+    def __init__(self, host: ProcessHost, start: Callable[[], Any], *, plugin_id: str) -> None:
+        """Prepare; ``start`` starts a process, makes it load the plugin and returns both.
+
+        Args:
+            host: whose plugin this is.
+            start: returns a ``Life`` whose plugin is loaded.
+            plugin_id: its id.
+        """
+        self.id = plugin_id
+        self._host, self._start = host, start
+        self._bus, self._clock = host.bus, host.bus.clock
+        self._restarts = Restarts(host.restarts)
+        self._life: Life | None = None
+        self._relays: Relays | None = None
+        self._granted: tuple[str, ...] = ()
+        self._given: tuple[bytes | None, str] = (None, "")
+        self._changed = anyio.Event()
+        self._ended: IsolationError | None = None
+        self._is_ending = False
+        self._watching: Job | None = None
+        self.peer: Peer | None = None  #: of the process that is there; None while there is none
+        self.on_state: Callable[[PluginState], object] = _ignore
+
+    # --- as a plugin ---------------------------------------------------------------------------------------------
+
+    async def load(self) -> Loaded:
+        """Start the first process, and return what it says about the plugin.
+
+        Raises:
+            PluginLoadError, PluginValidationError: as inline.
+            IsolationError: the process did not come up.
+        """
+        self._life = await self._start()
+        return self._life.loaded
+
+    async def initialize(self, ctx: PluginContext) -> None:
+        """Initialize the plugin in its process; what it declares is live when this returns."""
+        life = self._life
+        assert life is not None  # it was loaded before
+        self._relays = Relays(ctx, self, self._host.packed)
+        await self._begin(life)
+        self._watching = self._bus.start_job(self._watch, name=f"process of {self.id}", owner="manager")
+
+    async def destroy(self) -> None:
+        """Destroy the plugin in its process, and end the process."""
+        self._is_ending = True
+        life = self._life
+        try:
+            if life is not None and self.peer is not None:
+                await life.peer.call("destroy", None)
+        except PeerGone:
+            pass  # it is gone already
+        finally:
+            self._end(PluginCrashed(f"plugin {self.id!r} was destroyed", self.id))
+            if life is not None:
+                await life.end(grace=_GRACE)
+
+    async def health_check(self) -> PluginHealth:
+        """Ask the plugin how it is; a process that is not there is a warning while it is started again."""
+        peer = self.peer
+        if self._ended is not None:
+            return PluginHealth.error(str(self._ended))
+        if peer is None:
+            return PluginHealth.warning(f"its process is gone and is started again ({self._restarts.recent} of late)")
+        return unpack(await peer.call("health", None), PluginHealth)
+
+    async def snapshot_state(self) -> bytes | None:
+        """Return the plugin's state, packed; None where it has none."""
+        return None if self.peer is None else await self.peer.call("snapshot", None)
+
+    def give_state(self, state: bytes | None, from_version: str) -> None:
+        """Hand over what an earlier life left, for ``restore_state`` before ``initialize``."""
+        self._given = (state, from_version)
+
+    def release(self) -> None:
+        """Let go of the process, however it is."""
+        self._is_ending = True
+        self._end(PluginCrashed(f"plugin {self.id!r} is gone", self.id))
+        life, self._life = self._life, None
+        if life is not None:
+            life.drop()
+        self.on_state = _ignore
+
+    # --- while it runs -------------------------------------------------------------------------------------------
+
+    @property
+    def usage(self) -> ProcessUsage:
+        """What its process uses."""
+        return ProcessUsage() if self._life is None else self._life.usage
+
+    def poke(self) -> None:
+        """Note that the process got work after it had none."""
+        if self._life is not None:
+            self._life.poke()
+
+    async def up(self, relay: Numbered) -> Peer:
+        """Return the peer as soon as a process has taken up a relay.
+
+        Raises:
+            PluginCrashed: none ever will.
+        """
+        while True:
+            if self._ended is not None:
+                raise PluginCrashed(str(self._ended), self.id)
+            if self.peer is not None and relay.number:
+                return self.peer
+            await self._changed.wait()
+
+    async def apply_grants(self, granted: tuple[Permission, ...], *, restart: bool) -> None:
+        """Tell the process what is granted now; what its sandbox holds changes only with a new process.
+
+        Args:
+            granted: all of it.
+            restart: end the process, so that the next one gets the sandbox that fits.
+        """
+        self._granted = tuple(map(str, granted))
+        if restart and self._life is not None:
+            self._life.end_for(Verdict("grants", "its permissions changed, which takes a new process"))
+        elif self.peer is not None:
+            await self.peer.call("grants", self._granted)
+
+    async def _begin(self, life: Life) -> None:
+        relays = self._relays
+        assert relays is not None
+        life.serve(Calls(relays.ctx, relays, life.pass_descriptor).handlers(), relays, self._limit_reached)
+        self.peer = life.peer
+        self._granted = tuple(map(str, relays.ctx.granted))
+        state, from_version = self._given
+        ready = await life.peer.call("start", Start(self._granted, state, from_version))
+        for wanted in ready.subscriptions:
+            relays.subscribe(wanted)
+        self._note_change()
+        relays.nudge()
+
+    async def _watch(self) -> None:
+        """Start a new process whenever one is gone, until it is enough."""
+        while self._life is not None and not self._is_ending and self._ended is None:
+            verdict: Verdict | None = await self._life.ended()
+            while verdict is not None and not self._is_ending and self._ended is None:
+                verdict = await self._again(verdict)
+
+    async def _again(self, verdict: Verdict) -> Verdict | None:
+        """Tell that a process is gone and start the next; return why that did not work, None where it did."""
+        life, relays = self._life, self._relays
+        assert life is not None
+        assert relays is not None
+        self.peer = None
+        lost = relays.lose()
+        is_wanted = verdict.reason == "grants"
+        delay = 0.0 if is_wanted else None if verdict.is_final else self._restarts.failed(self._clock.monotonic())
+        if not is_wanted:
+            await self._tell(PLUGIN_CRASHED, self._crashed(life, verdict, lost, delay))
+        if delay is None:
+            await self._quarantine(relays, verdict)
+            return None
+        self.on_state(PluginState.RESTARTING)
+        await self._clock.sleep(delay)
+        if self._is_ending:
+            return None
+        began = self._clock.monotonic()
+        waiting = relays.waiting
+        try:
+            with anyio.fail_after(self.metadata.limits.initialize_timeout):
+                self._life = await self._start()
+                await self._begin(self._life)
+        except (PluginError, TimeoutError) as error:
+            if self._life is not None:
+                self._life.drop()
+            return Verdict("exit", f"it did not come up again: {error}")
+        relays.drop_orphans()
+        self.on_state(PluginState.RUNNING)
+        seconds = self._clock.monotonic() - began
+        await self._tell(PLUGIN_RESTARTED, PluginRestarted(self.id, self._restarts.recent, waiting, seconds))
+        return None
+
+    async def _quarantine(self, relays: Relays, verdict: Verdict) -> None:
+        dropped = relays.waiting
+        relays.drop_orphans()
+        reason = f"plugin {self.id!r} is in quarantine: {verdict.message}; reload it when that is repaired"
+        self._end(PluginQuarantined(reason, self.id))
+        self.on_state(PluginState.QUARANTINED)
+        await self._tell(PLUGIN_QUARANTINED, QuarantinedFact(self.id, verdict.reason, verdict.message, dropped))
+
+    def _crashed(self, life: Life, verdict: Verdict, lost: int, delay: float | None) -> CrashedFact:
+        return CrashedFact(
+            self.id,
+            verdict.reason,
+            verdict.message,
+            lost,
+            self._restarts.total,
+            delay,
+            life.cpu_seconds,
+            life.max_memory_bytes,
+        )
+
+    def _limit_reached(self, reached: Reached) -> None:
+        fact = PluginLimitReached(self.id, reached.limit, reached.allowed, reached.action)
+        self._bus.start_job(self._tell, PLUGIN_LIMIT_REACHED, fact, name="limit reached", owner="manager")
+
+    def _end(self, error: IsolationError) -> None:
+        self.peer = None
+        if self._ended is None:
+            self._ended = error
+        if self._is_ending and self._watching is not None:
+            self._watching.cancel()
+        self._note_change()
+
+    def _note_change(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def _tell(self, topic: Topic[Any], fact: Any) -> None:
+        try:
+            self._bus.publish_nowait(topic, fact, source="manager")
+        except MailboxFull:
+            await self._bus.publish(topic, fact, source="manager")
+
+
+def _ignore(state: PluginState) -> None:
+    """Stand for somebody who wants to know the state."""

@@ -1,0 +1,77 @@
+"""Which types the application gives to what comes out of a plugin's process: its own, never one that was named there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gridbus.channels import Channel
+from gridbus.errors import ChannelTypeError
+from gridbus.isolation.wire import type_path
+
+
+class RemoteChannel(Channel[Any, Any]):
+    """A channel that a plugin's process serves or asks on: the application need not have its types.
+
+    It is the same channel as one of the application's where the paths of both types are the same.
+    """
+
+    __slots__ = ("message_path", "reply_path")
+
+    def __init__(self, name: str, message_path: str | None, reply_path: str | None) -> None:
+        super().__init__(name, object, object)
+        self.message_path, self.reply_path = message_path, reply_path
+
+    def __repr__(self) -> str:
+        """Show name and types."""
+        return f"Channel({self.name!r}, {self.message_path or 'plain data'}, {self.reply_path or 'plain data'})"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare name and paths of types."""
+        if not isinstance(other, Channel):
+            return NotImplemented
+        return (self.name, self.message_path, self.reply_path) == (other.name, *paths_of(other))
+
+    def __hash__(self) -> int:
+        """Hash by name."""
+        return hash(self.name)
+
+
+def paths_of(channel: Channel[Any, Any]) -> tuple[str | None, str | None]:
+    """Return the paths of message and reply type."""
+    if isinstance(channel, RemoteChannel):
+        return channel.message_path, channel.reply_path
+    return type_path(channel.message_type), type_path(channel.reply_type)
+
+
+def agreed(served: Channel[Any, Any], message_path: str | None, reply_path: str | None) -> Channel[Any, Any]:
+    """Return the channel as it is served, where whoever asks means the same types.
+
+    Raises:
+        ChannelTypeError: it means others.
+    """
+    if paths_of(served) != (message_path, reply_path):
+        asked = f"{served.name} of {message_path or 'plain data'} and {reply_path or 'plain data'}"
+        raise ChannelTypeError(f"asked as {asked}, but served as {served}")
+    return served
+
+
+def message_type(channel: Channel[Any, Any]) -> Any:
+    """Return what a message on a channel is read as."""
+    return object if isinstance(channel, RemoteChannel) else channel.message_type
+
+
+def reply_type(channel: Channel[Any, Any]) -> Any:
+    """Return what a reply on a channel is read as."""
+    return object if isinstance(channel, RemoteChannel) else channel.reply_type
+
+
+def chosen(expected: tuple[Any, ...], path: str | None) -> Any:
+    """Return the type to read an event's payload as: one that somebody who hears it declares.
+
+    Of several it is the one that the plugin means, if that is among them. Where nobody declares one, the payload stays
+    plain data.
+    """
+    for kind in expected:
+        if type_path(kind) == path:
+            return kind
+    return object
