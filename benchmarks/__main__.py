@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from benchmarks import bus, grid, memory, plugins
+from benchmarks import bus, grid, isolation, memory, plugins
 from benchmarks.goals import Goal, bus_goals
 from benchmarks.isolated import ROOT, Figure
 from benchmarks.report import Table, as_markdown, bus_tables, figure_table, goal_table, machine
@@ -26,7 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="run all benchmarks, write RESULTS.md")
     parser.add_argument("--quick", action="store_true", help="little of everything, and RESULTS.md stays as it is")
     options = parser.parse_args(arguments)
-    parts: dict[str, Callable[[bool], Part]] = {"bus": _bus, "memory": _memory, "plugins": _plugins, "grid": _grid}
+    parts: dict[str, Callable[[bool], Part]] = {
+        "bus": _bus,
+        "memory": _memory,
+        "plugins": _plugins,
+        "isolation": _isolation,
+        "grid": _grid,
+    }
     tables: list[Table] = []
     goals: list[Goal] = []
     failed = False
@@ -76,6 +82,11 @@ def _memory(quick: bool) -> Part:
     return [figure_table("Memory and import", figures)], _goals_of(figures)
 
 
+def _isolation(quick: bool) -> Part:
+    figures = isolation.measure(quick=quick)
+    return [figure_table("Plugins in processes of their own", figures)], _goals_of(figures)
+
+
 def _plugins(quick: bool) -> Part:
     figures = plugins.measure(20 if quick else 200)
     return [figure_table("Plugins", figures)], _goals_of(figures)
@@ -87,7 +98,11 @@ def _grid(quick: bool) -> Part:
 
 
 def _goals_of(figures: list[Figure]) -> list[Goal]:
-    return [Goal(each.figure, each.goal, each.value, each.unit) for each in figures if each.goal is not None]
+    return [
+        Goal(each.figure, each.goal, each.value, each.unit, at_least=each.at_least)
+        for each in figures
+        if each.goal is not None
+    ]
 
 
 if __name__ == "__main__":

@@ -16,17 +16,20 @@ class Goal:
     value: float | None
     unit: str
     strict: bool = False  #: the limit itself is too much
+    at_least: bool = False  #: the limit is one to reach
 
     @property
     def reached(self) -> bool | None:
         """Tell whether the value is within the limit; None where there is none."""
         if self.value is None:
             return None
+        if self.at_least:
+            return self.value >= self.limit
         return self.value < self.limit if self.strict else self.value <= self.limit
 
     def cells(self) -> tuple[str, str, str, str]:
         """Return what, limit, value and verdict as text."""
-        sign = "<" if self.strict else "<="
+        sign = ">=" if self.at_least else "<" if self.strict else "<="
         value = "not measured" if self.value is None else f"{self.value:,.2f} {self.unit}"
         verdict = {True: "yes", False: "NO", None: "-"}[self.reached]
         return self.what, f"{sign} {self.limit:g} {self.unit}", value, verdict

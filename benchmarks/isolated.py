@@ -20,12 +20,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @attrs.frozen
 class Figure:
-    """One number, and what it is to stay below; None where it is only shown."""
+    """One number, and what it is to stay below, or to reach; None where it is only shown."""
 
     figure: str
     value: float
     unit: str
     goal: float | None = None
+    at_least: bool = False  #: more is better
+
+    @property
+    def reached(self) -> bool | None:
+        """Tell whether the goal is reached; None where there is none."""
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""

@@ -137,7 +137,7 @@ def figure_table(title: str, figures: Iterable[Figure]) -> Table:
     """Return figures, their goals and whether they were reached."""
     rows = []
     for figure in figures:
-        goal = "" if figure.goal is None else f"<= {figure.goal:,g} {figure.unit}"
-        verdict = "" if figure.goal is None else "yes" if figure.value <= figure.goal else "NO"
+        goal = "" if figure.goal is None else f"{'>=' if figure.at_least else '<='} {figure.goal:,g} {figure.unit}"
+        verdict = {None: "", True: "yes", False: "NO"}[figure.reached]
         rows.append([figure.figure, f"{figure.value:,.2f} {figure.unit}", goal, verdict])
     return Table(title, ["figure", "measured", "goal", "reached"], rows)
