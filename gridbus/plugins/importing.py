@@ -112,9 +112,14 @@ async def import_in_thread(
         raise
     if error is not None:
         undo()
-        reason = f"{described(error)}{_hint(error, folder)}"
-        raise PluginLoadError(f"plugin {what} cannot be imported: {reason}", plugin_id) from strip(error)
+        raise import_failure(error, plugin_id=plugin_id, what=what, folder=folder) from strip(error)
     return found
+
+
+def import_failure(error: BaseException, *, plugin_id: str | None, what: str, folder: Path | None) -> PluginLoadError:
+    """Return the error for code that cannot be imported; the message names file and line."""
+    reason = f"{described(error)}{_hint(error, folder)}"
+    return PluginLoadError(f"plugin {what} cannot be imported: {reason}", plugin_id)
 
 
 def nothing() -> None:
