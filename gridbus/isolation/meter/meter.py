@@ -22,6 +22,7 @@ from gridbus.isolation.meter.readings import Readings, readings_here
 logger = logging.getLogger("gridbus.isolation.meter")
 
 _WALKS = 2  # at one time: one slow disk must not hold up all others, and many must not take all worker threads
+_TRY_AGAIN = 3.0  # as if a walk had taken so many seconds
 _TOGETHER = 0.002  # seconds: looks that are due so soon are made at once
 
 
@@ -179,9 +180,9 @@ class Meter:
         metered.begin_walk()
         try:
             self._start(partial(self._walk, metered))
-        except BaseException:
-            metered.growth.end(now, 0.0)
-            raise
+        except Exception as error:  # whoever runs jobs is closed: the process will be ended soon too
+            logger.warning("the files of process %d are not counted for now: %s", metered.pid, error)
+            metered.growth.end(now, took=_TRY_AGAIN)
 
     async def _walk(self, metered: Metered) -> None:
         began = self._clock.monotonic()
