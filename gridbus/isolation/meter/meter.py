@@ -182,7 +182,7 @@ class Meter:
             self._start(partial(self._walk, metered))
         except Exception as error:  # whoever runs jobs is closed: the process will be ended soon too
             logger.warning("the files of process %d are not counted for now: %s", metered.pid, error)
-            metered.growth.end(now, took=_TRY_AGAIN)
+            metered.end_walk(now, took=_TRY_AGAIN)
 
     async def _walk(self, metered: Metered) -> None:
         began = self._clock.monotonic()
@@ -193,7 +193,7 @@ class Meter:
             written = await to_thread.run_sync(metered.count_files, limiter=self._limiter)
         finally:
             now = self._clock.monotonic()
-            metered.growth.end(now, now - began)
+            metered.end_walk(now, now - began)
             self._walks -= 1
             if not self._walks and self._no_walks is not None:
                 self._no_walks.set()

@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Callable
 
+import anyio
+
 from gridbus.isolation.meter.backstop import Backstop
 from gridbus.isolation.meter.duty import DutyCycle, Order
 from gridbus.isolation.meter.footprint import Footprint
@@ -31,6 +33,7 @@ class Metered:
         "_footprint",
         "_interval",
         "_is_asleep",
+        "_is_counted",
         "_limits",
         "_looked_at",
         "_monotonic",
@@ -81,6 +84,7 @@ class Metered:
         self._work = OldestWork(limits, progress, cpu=cpu)
         self._footprint = Footprint(pid, limits, readings, now=now, cpu=cpu)
         self._backstop = Backstop(pid, limits.cpu_seconds_per_event, readings)
+        self._is_counted = anyio.Event()
         self._roots: tuple[str, ...] | None = None  # the write paths, without links; known after the first walk
         self.growth = Growth(limits, file_base)  #: of its files
 
@@ -95,6 +99,14 @@ class Metered:
         """Bytes from which its files' growth counts, for the process that takes its place; None if not yet known."""
         return self.growth.base
 
+    async def ready(self) -> None:
+        """Return when the files that are there at first are counted: what is written before that is not noticed.
+
+        At once for a process that may write nothing. It is best to let the process begin its work after this.
+        """
+        if self._limits.write_paths and self._readings.is_real and not self.is_over and not self.is_closed:
+            await self._is_counted.wait()
+
     def usage(self) -> ProcessUsage:
         """What it uses now; once it is gone, what it used when it was last seen."""
         return self._footprint.usage(self._monotonic(), file_bytes=self.growth.file_bytes, files=self.growth.files)
@@ -104,6 +116,7 @@ class Metered:
         if self.is_closed:
             return
         self.is_closed = True
+        self._is_counted.set()
         self._on_close(self)
         if self._duty.is_stopped and not self.is_over:
             try:
@@ -148,6 +161,11 @@ class Metered:
     def begin_walk(self) -> None:
         """Its files are being counted."""
         self.growth.begin(self._cpu)
+
+    def end_walk(self, now: float, took: float) -> None:
+        """They were counted, or could not be."""
+        self.growth.end(now, took)
+        self._is_counted.set()
 
     def count_files(self) -> Written:
         """Walk through its write paths; in a worker thread."""

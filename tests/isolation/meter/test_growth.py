@@ -6,6 +6,7 @@ import math
 import signal
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from gridbus.isolation.meter import MeterLimits, Written
@@ -49,6 +50,22 @@ async def test_the_next_process_may_begin_where_the_last_one_did(bench: Bench) -
     bench.watch_again(first, file_base=1000, write_paths=("/somewhere",))
     await bench.count_files()
     assert first.reached[0].used == 1_999_000
+
+
+async def test_ready_waits_for_the_first_count(bench: Bench) -> None:
+    """What is written before it would be taken for what was there at first."""
+    _, metered = bench.watch(write_paths=("/somewhere",))
+    async with anyio.create_task_group() as group:
+        group.start_soon(metered.ready)
+        await bench.clock.advance(0)
+        assert metered.file_base is None
+        await bench.count_files()
+    assert metered.file_base == 0
+    with anyio.fail_after(5):
+        await bench.watch()[1].ready()
+        _, closed = bench.watch(write_paths=("/somewhere",))
+        closed.close()
+        await closed.ready()
 
 
 async def test_a_process_that_hides_files_is_ended(bench: Bench) -> None:

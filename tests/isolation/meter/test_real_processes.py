@@ -176,7 +176,9 @@ async def test_files_together_are_counted(
     real = spawn(
         f"for n in range(50): open({str(tmp_path)!r} + f'/{{n}}', 'wb').write(bytes(100_000))\nwhile True: pass"
     )
-    watch(real, file_bytes=1_000_000, write_paths=(str(tmp_path),))
+    metered = watch(real, file_bytes=1_000_000, write_paths=(str(tmp_path),))
+    with anyio.fail_after(5):
+        await metered.ready()
     real.go()
     assert await real.ended() == -signal.SIGKILL
     assert real.reached[0].limit == "file_bytes"
