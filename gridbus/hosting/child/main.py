@@ -1,0 +1,84 @@
+"""The entry of a plugin's process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from typing import Any
+
+import msgspec
+
+from gridbus.hosting.child.connecting import Connector
+from gridbus.hosting.child.conversation import conversation
+from gridbus.hosting.child.handshake import read_hello, refuse
+from gridbus.hosting.child.loading import declared_by, load
+from gridbus.hosting.child.logs import log_to
+from gridbus.hosting.child.session import Session
+from gridbus.hosting.protocol import PROTOCOL, Hello, Loaded
+from gridbus.isolation.sandbox import confine
+from gridbus.isolation.wire import ChildConnection, Kind, wire_failure
+
+_BROKEN, _OUT_OF_MEMORY = 70, 71  # exit codes
+
+
+def run(sock: socket.socket, descriptors: socket.socket) -> None:
+    """Take the first frame, confine the process, load the plugin, and answer calls until the application goes.
+
+    Called in a new process that has one thread and no event loop.
+    """
+    try:
+        number, hello = read_hello(sock)
+    except EOFError:
+        return
+    try:
+        confinement = confine(hello.sandbox, keep=(0, 1, 2, sock.fileno(), descriptors.fileno()))
+    except Exception as error:
+        refuse(sock, number, error)
+        return
+    descriptors.setblocking(False)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(_on_error)
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(_live(sock, descriptors, number, hello, confinement))
+
+
+async def _live(
+    sock: socket.socket, descriptors: socket.socket, number: int, hello: Hello, confinement: dict[str, str]
+) -> None:
+    peer, bus = conversation(hello.plugin_id or hello.code.entry)
+    log_to(peer, asyncio.get_running_loop(), hello.log_level)
+    connection = ChildConnection(sock, peer, on_lost=_end)
+    async with bus:
+        try:
+            record = await load(hello)
+        except (Exception, SystemExit) as error:
+            peer.send(Kind.ERROR, number, wire_failure(error))
+            connection.close()
+            return
+        assert record.plugin is not None  # it was loaded just now
+        session = Session(peer, bus, record, Connector(peer, descriptors, bus.start_job, owner=record.id))
+        peer.handlers.update(session.handlers())
+        metadata = msgspec.to_builtins(record.metadata)
+        peer.send(Kind.REPLY, number, Loaded(PROTOCOL, metadata, declared_by(record.plugin), confinement))
+        await asyncio.get_running_loop().create_future()  # until ``_end``
+
+
+def _end(error: Exception | None) -> None:
+    """The application is gone, or has let go of this process: end at once, whatever the plugin may want to do."""
+    if error is not None and not isinstance(error, OSError):
+        sys.stderr.write(f"the conversation with the application broke: {error}\n")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(0 if error is None or isinstance(error, OSError) else _BROKEN)
+
+
+def _on_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """End where there is no memory for what is not the plugin's own work; the rest is logged."""
+    if isinstance(context.get("exception"), MemoryError) and "handle" in context:
+        os._exit(_OUT_OF_MEMORY)
+    loop.default_exception_handler(context)
