@@ -31,6 +31,14 @@ class Newborn:
     descriptors: int
 
 
+@attrs.frozen
+class Answer:
+    """What the application is told of a request, once the zygote has closed what came with it."""
+
+    report: Report
+    pidfd: int | None = None
+
+
 class Forker:
     """Forks children for the application at the other end of ``control``, and reaps them.
 
@@ -92,30 +100,30 @@ class Forker:
             self._complain(f"the control socket failed: {error}")
             return None, True
         ends = list(received)
+        answer: Newborn | Answer | None = None
         try:
             if not data and not ends:
                 return None, True
-            try:
-                request = self._decoder.decode(data)
-            except msgspec.MsgspecError as error:
-                self._complain(f"a malformed request of {len(data)} bytes was ignored: {error}")
-                return None, False
+            request = self._decoder.decode(data)
             if isinstance(request, Kill):
                 self._kill(request)
-                return None, False
-            is_short = len(ends) != ENDS or bool(flags & socket.MSG_CTRUNC)
-            return self._fork(request, ends, is_short=is_short), False
+            else:
+                answer = self._fork(request, ends, is_short=len(ends) != ENDS or bool(flags & socket.MSG_CTRUNC))
+        except msgspec.MsgspecError as error:
+            self._complain(f"a malformed request of {len(data)} bytes was ignored: {error}")
         finally:
             for end in ends:
                 os.close(end)
+        if isinstance(answer, Answer):
+            self._tell(answer.report, answer.pidfd)
+            answer = None
+        return answer, False
 
-    def _fork(self, request: Fork, ends: list[int], *, is_short: bool) -> Newborn | None:
+    def _fork(self, request: Fork, ends: list[int], *, is_short: bool) -> Newborn | Answer:
         if request.id in self._pids:
-            self._tell(Refused(request.id, f"a child of the number {request.id} lives already"))
-            return None
+            return Answer(Refused(request.id, f"a child of the number {request.id} lives already"))
         if is_short:
-            self._tell(Refused(request.id, f"{len(ends)} of {ENDS} descriptors arrived: too many open files?"))
-            return None
+            return Answer(Refused(request.id, f"{len(ends)} of {ENDS} descriptors arrived: too many open files"))
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()  # else the child would write it too
@@ -123,8 +131,7 @@ class Forker:
         try:
             pid = os.fork()
         except (OSError, MemoryError) as error:
-            self._tell(Refused(request.id, f"the fork failed: {error}"))
-            return None
+            return Answer(Refused(request.id, f"the fork failed: {str(error) or 'out of memory'}"))
         else:
             if pid == 0:
                 return self._be_born(ends)
@@ -136,11 +143,9 @@ class Forker:
         except OSError as error:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            self._tell(Refused(request.id, f"the child has no pidfd: {error}"))
-            return None
+            return Answer(Refused(request.id, f"the child has no pidfd: {error}"))
         self._pids[request.id], self._ids[pid] = pid, request.id
-        self._tell(Forked(request.id, pid), pidfd)
-        return None
+        return Answer(Forked(request.id, pid), pidfd)
 
     def _be_born(self, ends: list[int]) -> Newborn:
         """Let go of the zygote; runs in the child."""

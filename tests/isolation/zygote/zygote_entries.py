@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 ballast: list[bytes] = []
@@ -64,7 +65,7 @@ def do_look(sock: socket.socket, descriptors: socket.socket) -> None:
     listed = set(os.listdir("/proc/self/fd"))
     fds = sorted(int(fd) for fd in listed if os.path.exists(f"/proc/self/fd/{fd}"))
     known = {0, 1, 2, sock.fileno(), descriptors.fileno()}
-    status = dict(line.rstrip("\n").split(":\t", 1) for line in open("/proc/self/status"))
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines())
     lines = [
         " ".join(str(fd) for fd in fds if fd not in known) or "-",
         str(os.getsid(0) == os.getpid()),
@@ -119,8 +120,9 @@ def block() -> None:
     """Never return; preloaded."""
     sys.stderr.write("blocking on purpose\n")
     sys.stderr.flush()
-    os.pidfd_open(os.getpid())
-    socket.socketpair()[0].recv(1)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.recv(1)
 
 
 def speak() -> None:
