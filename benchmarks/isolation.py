@@ -165,7 +165,7 @@ def memory(events: int) -> float:
 
     async def run() -> float:
         tick = Topic("tick:new", int)
-        async with two_plugins() as (bus, manager):
+        async with two_plugins() as (bus, _):
             for number in range(events):
                 await bus.publish(tick, number)
             await bus.drain()
@@ -222,7 +222,7 @@ def naive_events_per_second(count: int) -> float:
                     await asyncio.sleep(0)
         taken = perf_counter() - began
         writer.close()
-        os.waitpid(child, 0)
+        await asyncio.to_thread(os.waitpid, child, 0)
         return count / taken
 
     return asyncio.run(run())
@@ -291,7 +291,7 @@ def cpu_share(seconds: int) -> float:
     return asyncio.run(run())
 
 
-# --- around it ---------------------------------------------------------------------------------------------------------
+# --- around it ---------------------------------------------------------------------------------------------------
 
 
 async def _nothing(event: Any) -> None:

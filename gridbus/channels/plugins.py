@@ -11,7 +11,7 @@ import attrs
 
 from gridbus.channels.channel import Channel
 from gridbus.events.system import HealthStatus
-from gridbus.manifest import Permission, PluginCategory, PluginHealth, PluginMetadata
+from gridbus.manifest import Isolation, Permission, PluginCategory, PluginHealth, PluginMetadata
 
 
 class PluginState(enum.StrEnum):
@@ -20,6 +20,8 @@ class PluginState(enum.StrEnum):
     REGISTERED = "registered"  #: known, and nothing of it runs
     INITIALIZING = "initializing"
     RUNNING = "running"
+    RESTARTING = "restarting"  #: its process is gone, and the next is on its way; what it hears waits
+    QUARANTINED = "quarantined"  #: its process went too often or broke the rules: reload it to try again
     DESTROYING = "destroying"
     FAILED = "failed"  #: it did not come up; what there is of it is being removed
 
@@ -32,6 +34,10 @@ class PluginInfo:
     state: PluginState
     origin: str  #: where its code is from: ``module:Class``, or a folder
     granted: tuple[Permission, ...] = ()  #: what it may do; known from the start of its initialization on
+    isolation: Isolation = Isolation.INLINE  #: where it runs
+    confinement: Mapping[str, str] = attrs.field(
+        factory=dict
+    )  #: what holds its process, by layer; empty texts hold nothing
 
     @property
     def id(self) -> str:

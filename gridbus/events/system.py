@@ -112,6 +112,22 @@ class PluginLimitReached:
 
 
 @attrs.frozen
+class PluginPermissionGranted:
+    """A plugin that runs may do more."""
+
+    id: str
+    permission: str  #: as manifests write it
+
+
+@attrs.frozen
+class PluginPermissionRevoked:
+    """A plugin that runs may do less; what was open and needed the permission is closed."""
+
+    id: str
+    permission: str
+
+
+@attrs.frozen
 class PluginCrashed:
     """The process of a plugin is gone without having been asked to go."""
 
@@ -190,6 +206,8 @@ PLUGIN_FAILED: Topic[PluginFailed] = Topic("plugin:failed", PluginFailed)
 PLUGIN_DESTROYED: Topic[PluginDestroyed] = Topic("plugin:destroyed", PluginDestroyed)
 PLUGIN_UNREGISTERED: Topic[PluginUnregistered] = Topic("plugin:unregistered", PluginUnregistered)
 PLUGIN_LIMIT_REACHED: Topic[PluginLimitReached] = Topic("plugin:limit_reached", PluginLimitReached)
+PLUGIN_PERMISSION_GRANTED: Topic[PluginPermissionGranted] = Topic("plugin:permission_granted", PluginPermissionGranted)
+PLUGIN_PERMISSION_REVOKED: Topic[PluginPermissionRevoked] = Topic("plugin:permission_revoked", PluginPermissionRevoked)
 PLUGIN_CRASHED: Topic[PluginCrashed] = Topic("plugin:crashed", PluginCrashed)
 PLUGIN_RESTARTED: Topic[PluginRestarted] = Topic("plugin:restarted", PluginRestarted)
 PLUGIN_QUARANTINED: Topic[PluginQuarantined] = Topic("plugin:quarantined", PluginQuarantined)

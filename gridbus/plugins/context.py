@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -20,6 +21,7 @@ from gridbus.bus import (
     Subscription,
     Throttle,
 )
+from gridbus.bus.relay import Carrier, RelayWorker
 from gridbus.channels import Channel, Responder
 from gridbus.contracts import PluginStorage, StorageBackend
 from gridbus.errors import PluginStateError
@@ -27,6 +29,7 @@ from gridbus.events import Event, Topic
 from gridbus.manifest import Permission, PermissionKind, PluginHealth, PluginMessage, PluginMetadata, ResourceUsage
 from gridbus.manifest.permissions import as_permission
 from gridbus.plugins.allowance import Allowance
+from gridbus.plugins.connecting import connect
 from gridbus.plugins.grants import Grants, subscribed_target
 from gridbus.plugins.messages import message_channel
 from gridbus.plugins.storage import OwnStorage
@@ -41,6 +44,7 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 Requester = Callable[[Permission], Awaitable[Iterable[Permission]]]
+Connector = Callable[[str, int, float], Awaitable[socket.socket]]
 
 
 class PluginContext:
@@ -61,6 +65,7 @@ class PluginContext:
         troubles: Troubles,
         store: StorageBackend | None,
         request: Requester,
+        connector: Connector = connect,
     ) -> None:
         self.metadata, self.config = metadata, config
         self.log = logging.getLogger(f"gridbus.plugin.{metadata.id}")
@@ -72,7 +77,7 @@ class PluginContext:
             scope.bus.publish,
             scope.owner,
         )
-        self._store, self._request = store, request
+        self._store, self._request, self._connector = store, request, connector
         self._usage = Usage()
         self._closed = False
 
@@ -121,6 +126,7 @@ class PluginContext:
         self._check_handler(PermissionKind.SUBSCRIBE, subscribed_target(subject))
         subscription = self._scope.on(subject, handler, **self._allowance.bound(handler, options))
         self._usage.track(subscription)
+        self._grants.hold(PermissionKind.SUBSCRIBE, subscribed_target(subject), subscription)
         return subscription
 
     @overload
@@ -132,7 +138,9 @@ class PluginContext:
     def stream(self, subject: Any, **options: Any) -> EventStream[Any]:
         """Return events as an iterator; as ``Bus.stream``. An open stream counts as a handler."""
         self._check_handler(PermissionKind.SUBSCRIBE, subscribed_target(subject))
-        return self._scope.stream(subject, **options)
+        stream = self._scope.stream(subject, **options)
+        self._grants.hold(PermissionKind.SUBSCRIBE, subscribed_target(subject), stream)
+        return stream
 
     @overload
     async def wait_for(
@@ -165,7 +173,9 @@ class PluginContext:
         """Let ``fn`` see drafts before they are published, and change or veto them; as ``Bus.intercept``."""
         self._check_handler(PermissionKind.INTERCEPT, str(topic))
         timeout = min(timeout, self._allowance.limits.handler_timeout)
-        return self._scope.intercept(topic, fn, priority=priority, timeout=timeout)
+        interceptor = self._scope.intercept(topic, fn, priority=priority, timeout=timeout)
+        self._grants.hold(PermissionKind.INTERCEPT, str(topic), interceptor)
+        return interceptor
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
@@ -198,7 +208,7 @@ class PluginContext:
     def serve(self, channel: Channel[M, R], fn: Responder[M, R], **options: Any) -> Subscription:
         """Answer on a channel of the plugin's own, or one that its metadata lists; options as ``Bus.serve``."""
         self._check_open()
-        self._grants.check_serve(channel)
+        self._grants.check_serve(channel.name)
         self._allowance.check_handlers(self._scope)
         server = self._scope.serve(channel, fn, **self._allowance.bound(fn, options))
         self._usage.track(server)
@@ -301,6 +311,20 @@ class PluginContext:
             self._grants.extend(await self._request(wanted))
         return self._grants.permissions.covers(wanted)
 
+    async def connect(self, host: str, port: int, *, timeout: float = 10.0) -> socket.socket:
+        """Return a connected TCP socket, which does not block; needs the permission ``net:host:port``.
+
+        Where the plugin runs in a process of its own, this is its only way to the network: the application connects,
+        and hands over the connection.
+
+        Raises:
+            OSError: the host cannot be reached.
+            TimeoutError: not within ``timeout`` seconds.
+        """
+        self._check_open()
+        self._grants.check(PermissionKind.NET, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        return await self._connector(host, port, timeout)
+
     async def resource_usage(self) -> ResourceUsage:
         """Return what the plugin uses now and has done since it was initialized."""
         stored = 0 if self._store is None else await self._store.usage(self.plugin_id)
@@ -316,7 +340,34 @@ class PluginContext:
         """Make each verb raise from now on; called when the plugin is gone."""
         self._closed = True
         self._publishable.clear()
+        self._grants.let_go()
         self._usage.close()
+
+    @property
+    def granted(self) -> tuple[Permission, ...]:
+        """What the plugin was granted."""
+        return tuple(self._grants.permissions)
+
+    def relay(self, subject: Any, carrier: Carrier, **options: Any) -> tuple[Subscription, RelayWorker]:
+        """Subscribe a handler that runs elsewhere, with the checks of ``on``; as ``Bus.relay``."""
+        self._check_handler(PermissionKind.SUBSCRIBE, subscribed_target(subject))
+        subscription, worker = self._scope.relay(subject, carrier, **options)
+        self._usage.track(subscription)
+        self._grants.hold(PermissionKind.SUBSCRIBE, subscribed_target(subject), subscription)
+        return subscription, worker
+
+    def served(self, name: str, to: str | None = None) -> Channel[Any, Any]:
+        """Return a channel as it is served; as ``Bus.served``."""
+        self._check_open()
+        return self._scope.bus.served(name, to)
+
+    def expected_types(self, topic: str) -> tuple[Any, ...]:
+        """Return the payload types that those who hear a topic declare; as ``Bus.expected_types``."""
+        return self._scope.bus.expected_types(topic)
+
+    def replace_grants(self, granted: Iterable[Permission]) -> None:
+        """Grant this and nothing else from now on; what is open and needs more is closed."""
+        self._grants.replace(granted)
 
     def _check_open(self) -> None:
         if self._closed:

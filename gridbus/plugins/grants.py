@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from gridbus.channels import Channel
 from gridbus.errors import PluginPermissionError
@@ -16,10 +16,22 @@ _MOST_REMEMBERED = 4096  # topics; a plugin that makes up names must not grow wi
 _GRID_READING = {"read", "stream"}  # verbs of the grid's channels that change nothing
 
 
+class Holding(Protocol):
+    """Something open that needs a permission."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether it was closed."""
+        ...
+
+    def close(self) -> object:
+        """Close it."""
+
+
 class Grants:
     """Answers whether a plugin may, and says in its errors what permission is missing."""
 
-    __slots__ = ("_askable", "_declared", "_served", "metadata", "permissions", "publishable")
+    __slots__ = ("_askable", "_declared", "_held", "_prune_at", "_served", "metadata", "permissions", "publishable")
 
     def __init__(
         self,
@@ -41,6 +53,8 @@ class Grants:
         self.publishable: set[str] = set()  #: topics that were checked and may be published
         self._askable: set[str] = set()  #: names of channels, likewise
         self._declared = PermissionSet(declared)
+        self._held: dict[Holding, Permission] = {}  #: what is open, and what it needs
+        self._prune_at = 16
         self._served = frozenset((*served, *metadata.channels))
 
     def allows(self, kind: PermissionKind | str, target: str = ANY) -> bool:
@@ -50,6 +64,30 @@ class Grants:
     def extend(self, permissions: Iterable[Permission]) -> None:
         """Grant more."""
         self.permissions = PermissionSet((*self.permissions, *permissions))
+
+    def replace(self, permissions: Iterable[Permission]) -> None:
+        """Grant this and nothing else; what was found to be allowed is looked at again."""
+        self.permissions = PermissionSet(permissions)
+        self.publishable.clear()
+        self._askable.clear()
+        for handle, needed in self._held.items():
+            if not self.permissions.covers(needed):
+                handle.close()
+        self._prune()
+
+    def hold(self, kind: PermissionKind, target: str, handle: Holding) -> None:
+        """Close what is open when the permission that it needs is taken away."""
+        if len(self._held) >= self._prune_at:
+            self._prune()
+        self._held[handle] = Permission(kind, target)
+
+    def let_go(self) -> None:
+        """Hold nothing more."""
+        self._held.clear()
+
+    def _prune(self) -> None:
+        self._held = {handle: needed for handle, needed in self._held.items() if not handle.is_closed}
+        self._prune_at = 2 * len(self._held) + 16
 
     def check(self, kind: PermissionKind, target: str = ANY) -> None:
         """Refuse what needs a permission that was not granted.
@@ -86,18 +124,18 @@ class Grants:
             self.check(PermissionKind.ASK, channel.name)
         _remember(channel.name, self._askable)
 
-    def check_serve(self, channel: Channel[Any, Any]) -> None:
+    def check_serve(self, channel: str) -> None:
         """Refuse to serve a channel that is neither in the plugin's namespace nor declared.
 
         Raises:
             PluginPermissionError: it is somebody else's, or one of gridbus itself.
         """
-        noun = channel.name.partition(":")[0]
+        noun = channel.partition(":")[0]
         if noun in RESERVED_NAMES:
-            raise self._refusal(f"may not serve {channel.name}: channels of {noun!r} are those of gridbus itself")
-        if not self.owns(noun) and channel.name not in self._served:
+            raise self._refusal(f"may not serve {channel}: channels of {noun!r} are those of gridbus itself")
+        if not self.owns(noun) and channel not in self._served:
             raise self._refusal(
-                f"may not serve {channel.name}: add it to the channels of its metadata, or serve {self.metadata.id}:..."
+                f"may not serve {channel}: add it to the channels of its metadata, or serve {self.metadata.id}:..."
             )
 
     def check_publish(self, topic: str) -> None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
@@ -27,14 +27,19 @@ from gridbus.manifest import Permission, PluginMetadata
 from gridbus.manifest.permissions import as_permission
 from gridbus.plugins.allowance import Allowance
 from gridbus.plugins.context import PluginContext
+from gridbus.plugins.decisions import Decisions
 from gridbus.plugins.declare import Declaration, declarations
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.failure import described, strip
 from gridbus.plugins.grants import Grants
+from gridbus.plugins.hosting import HostedDeclaration
+from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.policy import PermissionPolicy, PermissionRequest
 from gridbus.plugins.record import Record
 from gridbus.plugins.stage import end, finish, run_stage
 from gridbus.plugins.troubles import Troubles
+
+Declared: TypeAlias = Declaration | HostedDeclaration
 
 
 class Lifecycle:
@@ -52,6 +57,7 @@ class Lifecycle:
         self._bus, self._facts = bus, facts
         self._store, self._policy = store, policy
         self._forget = forget
+        self.decisions = Decisions(store)
         self._ranks = count(1)
 
     async def activate(self, record: Record) -> None:
@@ -64,12 +70,11 @@ class Lifecycle:
         record.state = PluginState.INITIALIZING
         began = self._bus.clock.monotonic()
         try:
-            declared = declarations(type(record.plugin))
-            record.granted = await self._grant(record.metadata, declared)
-            self._open(record, declared)
+            record.granted = await self.grant(record.metadata, record.declared)
+            self._open(record, record.declared)
             await run_stage(
                 self._bus,
-                partial(_bring_up, record, declared),
+                partial(_bring_up, record),
                 name=f"initialize of plugin {record.id!r}",
                 owner=record.id,
                 timeout=record.metadata.limits.initialize_timeout,
@@ -154,7 +159,7 @@ class Lifecycle:
             await self._facts.failed(record.id, "destroy", error)
         return not report.errors
 
-    def _open(self, record: Record, declared: Iterable[Declaration]) -> None:
+    def _open(self, record: Record, declared: Iterable[Declared]) -> None:
         """Give the plugin its context, having checked that what it declares was granted."""
         assert record.plugin is not None
         metadata = record.metadata
@@ -162,12 +167,12 @@ class Lifecycle:
             metadata,
             record.granted,
             declared=_wanted(metadata, declared),
-            served=[declaration.subject.name for declaration in declared if declaration.kind == "serves"],
+            served=[_channel_name(declaration) for declaration in declared if declaration.kind == "serves"],
         )
         for declaration in declared:
             permission = declaration.permission
             if permission is None:
-                grants.check_serve(declaration.subject)
+                grants.check_serve(_channel_name(declaration))
             else:
                 grants.check(permission.kind, permission.target)
         record.scope = self._bus.scope(record.id)
@@ -182,14 +187,16 @@ class Lifecycle:
             allowance=record.allowance,
             troubles=record.troubles,
             store=self._store,
-            request=partial(self._grant_more, metadata),
+            request=partial(self._grant_more, record),
         )
 
-    async def _grant(self, metadata: PluginMetadata, declared: Iterable[Declaration]) -> tuple[Permission, ...]:
+    async def grant(self, metadata: PluginMetadata, declared: Iterable[Declared] = ()) -> tuple[Permission, ...]:
+        """Return what a plugin is granted of what it asks for."""
         return await self._decide(PermissionRequest(metadata, _wanted(metadata, declared)))
 
-    async def _grant_more(self, metadata: PluginMetadata, permission: Permission) -> tuple[Permission, ...]:
-        return await self._decide(PermissionRequest(metadata, (permission,), is_declared=False))
+    async def _grant_more(self, record: Record, permission: Permission) -> tuple[Permission, ...]:
+        request = PermissionRequest(record.metadata, (permission,), is_declared=False)
+        return await self.decisions.decide(request, permission, self._decide)
 
     async def _decide(self, request: PermissionRequest) -> tuple[Permission, ...]:
         granted = self._policy(request)
@@ -198,19 +205,39 @@ class Lifecycle:
         return tuple(map(as_permission, granted))
 
 
-async def _bring_up(record: Record, declared: Iterable[Declaration]) -> None:
-    """Run ``initialize``, then make the declared handlers live in the same step, with nothing in between."""
-    plugin, ctx = record.plugin, record.ctx
+async def _bring_up(record: Record) -> None:
+    """Run ``initialize``, then make the declared handlers live in the same step, with nothing in between.
+
+    A plugin that runs elsewhere does the same there, and has it all live when its stand-in returns.
+    """
+    plugin, ctx, hosted = record.plugin, record.ctx, record.hosted
     assert plugin is not None
     assert ctx is not None
+    if hosted is not None:
+        if record.handover is not None:
+            hosted.give_state(*record.handover)
+        hosted.on_state = record.note_state
+        await hosted.initialize(ctx)
+        record.is_initialized = True
+        return
+    assert isinstance(plugin, Plugin)
+    if record.handover is not None:
+        restored = plugin.restore_state(*record.handover)
+        if inspect.isawaitable(restored):
+            await restored
     await plugin.initialize(ctx)
     record.is_initialized = True
     verbs: dict[str, Callable[..., object]] = {"on": ctx.on, "serves": ctx.serve, "intercepts": ctx.intercept}
-    for kind, subject, method, options in declared:
+    for kind, subject, method, options in declarations(type(plugin)):
         verbs[kind](subject, getattr(plugin, method), **options)
 
 
-def _wanted(metadata: PluginMetadata, declared: Iterable[Declaration]) -> tuple[Permission, ...]:
+def _channel_name(declaration: Declared) -> str:
+    subject = declaration.subject
+    return str(subject) if isinstance(subject, str) else str(subject.name)
+
+
+def _wanted(metadata: PluginMetadata, declared: Iterable[Declared]) -> tuple[Permission, ...]:
     """Return what a plugin asks for, by its metadata and its decorators."""
     permissions = [declaration.permission for declaration in declared]
     return tuple(dict.fromkeys((*metadata.permissions, *(kept for kept in permissions if kept is not None))))

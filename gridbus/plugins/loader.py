@@ -76,7 +76,7 @@ class Loader:
         return record
 
     async def _load_folder(self, folder: Path, config: Any) -> Record:
-        folder, manifest = await anyio.to_thread.run_sync(_read_folder, folder)
+        folder, manifest = await anyio.to_thread.run_sync(read_folder, folder)
         plugin_id = manifest.metadata.id
         package = private_package(plugin_id)
         if package in sys.modules:
@@ -107,7 +107,8 @@ class Loader:
         )
 
 
-def _read_folder(folder: Path) -> tuple[Path, Manifest]:
+def read_folder(folder: Path) -> tuple[Path, Manifest]:
+    """Return a folder's full path and its manifest."""
     folder = folder.absolute()
     return folder, read_manifest(folder)
 
@@ -160,11 +161,16 @@ def _record(
     if not hasattr(plugin, "config"):
         raise PluginValidationError(f"{cls.__qualname__}.__init__ does not call super().__init__(...)", metadata.id)
     refuse_config(cls, check_config(plugin))
-    _check_core(metadata)
+    check_core(metadata)
     return Record(plugin, metadata, origin=origin, again=again, unload=unload)
 
 
-def _check_core(metadata: PluginMetadata) -> None:
+def check_core(metadata: PluginMetadata) -> None:
+    """Refuse a plugin that needs another version of gridbus.
+
+    Raises:
+        PluginDependencyError: it does.
+    """
     if metadata.core_version.text.strip() == "*":
         return
     installed = vars(sys.modules["gridbus"])["__version__"]  # the top package imports this one, not the reverse

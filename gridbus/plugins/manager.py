@@ -7,9 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-import anyio.to_thread
-
 from gridbus.bus import Bus, BusState
 from gridbus.channels.plugins import PluginInfo, PluginState
 from gridbus.contracts import StorageBackend
@@ -24,22 +21,30 @@ from gridbus.errors import (
     PluginValidationError,
 )
 from gridbus.events.system import PLUGIN_REGISTERED, PluginRegistered
-from gridbus.manifest import Permission, PluginCategory, PluginHealth, ResourceUsage, ValidationResult
+from gridbus.manifest import (
+    Isolation,
+    Permission,
+    ResourceLimits,
+    ValidationResult,
+)
 from gridbus.plugins import serving
-from gridbus.plugins.checkup import check_health
+from gridbus.plugins.admission import Admission
+from gridbus.plugins.apart import Apart
 from gridbus.plugins.config import check_config, plugin_name
-from gridbus.plugins.discovery import DiscoveredPlugin, in_folder, installed
-from gridbus.plugins.facts import Facts
+from gridbus.plugins.directory import Directory
+from gridbus.plugins.granting import Granting
+from gridbus.plugins.hosting import PluginHost
 from gridbus.plugins.lifecycle import Lifecycle
 from gridbus.plugins.loader import Loader, PluginSource
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.policy import PermissionPolicy, grant_declared, grant_listed
 from gridbus.plugins.record import Record
-from gridbus.plugins.registry import Registry
+from gridbus.plugins.snapshot import snapshot
+from gridbus.plugins.trust import IsolationPolicy, by_manifest
 from gridbus.plugins.watch import Watch
 
 
-class PluginManager:
+class PluginManager(Directory):
     """Keeps the plugins of one bus: ``async with PluginManager(bus) as manager``.
 
     It answers on the channels of ``gridbus.channels.plugins`` from the first registration, or the beginning of the
@@ -53,6 +58,8 @@ class PluginManager:
         storage: StorageBackend | None = None,
         permissions: PermissionPolicy | Mapping[str, Iterable[Permission | str]] = grant_declared,
         load_timeout: float = 30.0,
+        host: PluginHost | None = None,
+        isolation: IsolationPolicy = by_manifest,
     ) -> None:
         """Prepare a manager.
 
@@ -62,13 +69,13 @@ class PluginManager:
             permissions: who grants permissions, or a table of plugin ids and what each is granted; plugins that do not
                 stand there get what they declare.
             load_timeout: seconds that importing a plugin's code may take.
+            host: runs plugins in processes of their own; without one, all run inline.
+            isolation: says where a plugin runs for which nobody said so at its registration.
         """
         policy = grant_listed(permissions) if isinstance(permissions, Mapping) else permissions
-        self._bus, self._store = bus, storage
-        self._registry = Registry()
+        super().__init__(bus)
+        self._store = storage
         self._scope = bus.scope("manager")
-        self._facts = Facts(bus)
-        self._loader = Loader(timeout=load_timeout)
         self._lifecycle = Lifecycle(
             bus,
             self._facts,
@@ -76,6 +83,8 @@ class PluginManager:
             policy=policy,
             forget=self._registry.forget,
         )
+        self._admission = Admission(Loader(timeout=load_timeout), Apart(host, self._lifecycle.grant), isolation)
+        self._permissions = Granting(self._registry, self._facts, self._lifecycle.decisions)
         self._started = self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -101,12 +110,23 @@ class PluginManager:
 
     # --- coming up -----------------------------------------------------------------------------------------------
 
-    async def register(self, plugin: PluginSource, config: Any = None) -> PluginInfo:
+    async def register(
+        self,
+        plugin: PluginSource,
+        config: Any = None,
+        *,
+        isolation: Isolation | str | None = None,
+        limits: ResourceLimits | None = None,
+        site: Path | str | None = None,
+    ) -> PluginInfo:
         """Load, configure and check a plugin; nothing of it runs before ``initialize``.
 
         Args:
             plugin: an instance, a class, ``module:Class``, a folder with a manifest, or the id of an installed one.
             config: a configuration, or plain values to make one of; not for instances, which have theirs.
+            isolation: where it runs, whatever it says itself; the manager's policy decides where None.
+            limits: what it may use, whatever it says itself.
+            site: a folder with libraries of its own, which its process finds before all others.
 
         Raises:
             PluginNotFoundError, PluginLoadError: its code is not there, or cannot be imported.
@@ -117,7 +137,7 @@ class PluginManager:
         """
         self._start()
         try:
-            record = await self._loader.load(plugin, config)
+            record = await self._admission.load(plugin, config, isolation=isolation, limits=limits, site=site)
         except PluginError as error:
             stage = "load" if isinstance(error, PluginLoadError | PluginNotFoundError) else "configure"
             await self._facts.failed(error.plugin_id or _name_of(plugin), stage, error)
@@ -217,62 +237,34 @@ class PluginManager:
         Raises:
             PluginError: as ``unregister_and_destroy``, ``register`` and ``initialize``.
         """
-        again = [record.again for record in self._registry.going(plugin_id, cascade=cascade)]
+        going = self._registry.going(plugin_id, cascade=cascade)
+        again = [(*record.again, await snapshot(self._bus, self._facts, record)) for record in going]
         await self.unregister_and_destroy(plugin_id, cascade=cascade)
-        for source, config in reversed(again):
-            await self.register_and_initialize(source, config)
+        for source, config, options, state in reversed(again):
+            info = await self.register(source, config, **options)
+            self._registry.get(info.id).handover = state
+            await self.initialize(info.id)
         return self.get_plugin(plugin_id)
 
-    # --- looking -------------------------------------------------------------------------------------------------
-
-    def list_plugins(
-        self, category: PluginCategory | str | None = None, state: PluginState | str | None = None
-    ) -> list[PluginInfo]:
-        """Return the registered plugins, of a category or in a state where given, in the order of registration."""
-        infos = (record.info() for record in self._registry)
-        return [info for info in infos if category in (None, info.metadata.category) and state in (None, info.state)]
-
-    def get_plugins_by_category(self, category: PluginCategory | str) -> list[PluginInfo]:
-        """Return the registered plugins of a category."""
-        return self.list_plugins(category)
-
-    def get_plugin(self, plugin_id: str) -> PluginInfo:
-        """Return one registered plugin.
+    async def grant_permission(self, plugin_id: str, permission: Permission | str) -> None:
+        """Grant a running plugin one more permission; a process gets what its sandbox holds by starting anew.
 
         Raises:
             PluginNotFoundError: it is not registered.
+            PluginStateError: it does not run.
+            PluginPermissionError: no plugin in a process of its own may have it.
         """
-        return self._registry.get(plugin_id).info()
+        await self._permissions.grant(plugin_id, permission)
 
-    async def check_plugin_health(self, plugin_id: str) -> PluginHealth:
-        """Ask a plugin how it is: an error where its check raises, unknown where it does not answer in time.
+    async def revoke_permission(self, plugin_id: str, permission: Permission | str) -> None:
+        """Take a permission from a running plugin, with all that it covers: what is open and needs it is closed.
 
         Raises:
-            PluginNotFoundError: it is not registered.
+            PluginNotFoundError, PluginStateError: as ``grant_permission``.
         """
-        return await check_health(self._bus, self._facts, self._registry.get(plugin_id))
+        await self._permissions.revoke(plugin_id, permission)
 
-    async def check_all_health(self) -> dict[str, PluginHealth]:
-        """Ask all plugins at once how they are; return the answers by id."""
-        records = list(self._registry)
-        answers: dict[str, PluginHealth] = {}
-
-        async def check(record: Record) -> None:
-            answers[record.id] = await check_health(self._bus, self._facts, record)
-
-        async with anyio.create_task_group() as group:
-            for record in records:
-                group.start_soon(check, record)
-        return {record.id: answers[record.id] for record in records}
-
-    async def resource_usage(self, plugin_id: str) -> ResourceUsage:
-        """Return what a plugin uses now and has done since it was initialized.
-
-        Raises:
-            PluginNotFoundError: it is not registered.
-        """
-        ctx = self._registry.get(plugin_id).ctx
-        return ResourceUsage() if ctx is None else await ctx.resource_usage()
+    # --- configuration -------------------------------------------------------------------------------------------
 
     async def validate_plugin_config(self, plugin: PluginSource, config: Any) -> ValidationResult:
         """Tell whether a configuration would do for a plugin, registered or not.
@@ -282,25 +274,16 @@ class PluginManager:
         """
         record = self._registry.find(plugin) if isinstance(plugin, str) else None
         known = plugin if record is None else record.plugin
+        source = type(known) if isinstance(known, Plugin) else plugin if record is None else record.again[0]
+        options = {} if record is None or record.hosted is None else record.again[2]
         try:
-            loaded = await self._loader.load(type(known) if isinstance(known, Plugin) else plugin, config)
+            loaded = await self._admission.load(source, config, **options)
         except PluginValidationError as error:
             return ValidationResult(False, error.details.get("problems") or (f"{error} @ $",))
         try:
-            return check_config(loaded.plugin)
+            return ValidationResult(True) if loaded.hosted is not None else check_config(loaded.plugin)
         finally:
             loaded.release()
-
-    async def discover(self, folder: Path | str | None = None) -> list[DiscoveredPlugin]:
-        """Return the plugins that could be registered, without importing them: the installed ones, and a folder's.
-
-        Raises:
-            PluginNotFoundError: there is no such folder.
-        """
-        found = await anyio.to_thread.run_sync(installed)
-        if folder is not None:
-            found += await anyio.to_thread.run_sync(in_folder, Path(folder))
-        return found
 
     # --- within --------------------------------------------------------------------------------------------------
 

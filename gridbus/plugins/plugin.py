@@ -58,6 +58,13 @@ class Plugin(Generic[C]):
         """Tell how the plugin is; by default healthy, and a warning where something failed within the last minute."""
         return self.ctx.observed_health()
 
+    def snapshot_state(self) -> Any:
+        """Return what the next life of the plugin is to have when it is reloaded, as data; plain or async."""
+        return None
+
+    def restore_state(self, state: Any, from_version: str) -> Any:
+        """Take what ``snapshot_state`` of an earlier life returned; called before ``initialize``; plain or async."""
+
     def validate_config(self, config: C) -> ValidationResult | list[str] | None:
         """Say what is wrong with a configuration beyond its types, as ``message @ $.path``; by default nothing."""
         return None

@@ -9,9 +9,11 @@ import anyio
 
 from gridbus.bus import Job, Scope
 from gridbus.channels.plugins import PluginInfo, PluginState
-from gridbus.manifest import Permission, PluginMetadata
+from gridbus.manifest import Isolation, Permission, PluginMetadata
 from gridbus.plugins.allowance import Allowance
 from gridbus.plugins.context import PluginContext
+from gridbus.plugins.declare import Declaration, declarations
+from gridbus.plugins.hosting import Hosted, HostedDeclaration
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.troubles import Troubles
 
@@ -24,7 +26,10 @@ class Record:
         "allowance",
         "checks",
         "ctx",
+        "declared",
         "granted",
+        "handover",
+        "hosted",
         "is_initialized",
         "metadata",
         "origin",
@@ -40,16 +45,22 @@ class Record:
 
     def __init__(
         self,
-        plugin: Plugin[Any],
+        plugin: Plugin[Any] | Hosted,
         metadata: PluginMetadata,
         *,
         origin: str,
-        again: tuple[Any, Any],
+        again: tuple[Any, ...],
         unload: Callable[[], None],
+        hosted: Hosted | None = None,
     ) -> None:
-        self.plugin: Plugin[Any] | None = plugin
+        self.plugin: Plugin[Any] | Hosted | None = plugin
+        self.hosted = hosted  #: the same, where it runs in a process of its own
+        self.declared: tuple[Declaration, ...] | tuple[HostedDeclaration, ...] = (
+            declarations(type(plugin)) if hosted is None else hosted.declared
+        )
+        self.handover: tuple[Any, str] | None = None  #: the state of its last life, and the version that left it
         self.metadata, self.origin = metadata, origin
-        self.again: tuple[Any, Any] = again  #: what to register to have it again: source and configuration
+        self.again: tuple[Any, ...] = again  #: what to register to have it again: source, configuration and the rest
         self.unload = unload  #: takes its modules away, where they are its own
         self.state = PluginState.REGISTERED
         self.rank = 0  #: the place in the order in which plugins came up
@@ -75,14 +86,26 @@ class Record:
 
     def info(self) -> PluginInfo:
         """Return it as data."""
-        return PluginInfo(self.metadata, self.state, self.origin, self.granted)
+        if self.hosted is None:
+            return PluginInfo(self.metadata, self.state, self.origin, self.granted)
+        confinement = dict(self.hosted.confinement)
+        return PluginInfo(self.metadata, self.state, self.origin, self.granted, Isolation.PROCESS, confinement)
+
+    def note_state(self, state: PluginState) -> None:
+        """Take note of a restart, or of quarantine."""
+        if self.state in (PluginState.RUNNING, PluginState.RESTARTING, PluginState.QUARANTINED):
+            self.state = state
 
     def release(self) -> None:
         """Let go of the plugin and of all that leads to it."""
         if self.ctx is not None:
             self.ctx.close()
-        self.plugin = self.ctx = self.scope = None
-        self.again = (None, None)
+        hosted, self.hosted = self.hosted, None
+        if hosted is not None:
+            hosted.release()
+        self.plugin = self.ctx = self.scope = self.handover = None
+        self.declared = ()
+        self.again = ()
         unload, self.unload = self.unload, _nothing
         unload()
 

@@ -1,0 +1,91 @@
+"""Plugins that run elsewhere: what the manager asks of whoever runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import attrs
+
+from gridbus.channels.plugins import PluginState
+from gridbus.manifest import Permission, PluginHealth, PluginMetadata, ResourceLimits
+from gridbus.plugins.context import PluginContext
+
+
+@attrs.frozen(kw_only=True)
+class HostRequest:
+    """A plugin that is to run in a process of its own."""
+
+    entry: str  #: ``module:Class``, within the folder where there is one
+    folder: Path | None = None  #: of a plugin that comes as one
+    main: str | None = None  #: the file that runs as ``__main__``, where the class is in that
+    site: Path | None = None  #: libraries of the plugin's own, which come before those of the application
+    config: Any = None  #: plain data; None for the defaults
+    metadata: PluginMetadata  #: as far as it is known before the code is loaded
+    is_known: bool = True  #: the metadata is the plugin's own; False where only its code can tell
+    granted: tuple[Permission, ...] = ()  #: what its sandbox has to let through
+    trusted: bool = False  #: it may run where the sandbox is not whole
+
+    @property
+    def limits(self) -> ResourceLimits:
+        """What it may use."""
+        return self.metadata.limits
+
+
+class HostedDeclaration(NamedTuple):
+    """One handler that a plugin elsewhere declares: as ``Declaration``, as far as the application needs it."""
+
+    kind: str  #: on, serves or intercepts
+    subject: str
+    permission: Permission | None
+
+
+class Hosted(Protocol):
+    """Stands for a plugin that runs elsewhere; to the manager it is a plugin."""
+
+    metadata: PluginMetadata
+    config: Any
+    ctx: PluginContext
+    declared: tuple[HostedDeclaration, ...]
+    confinement: Mapping[str, str]  #: what holds the process, by layer
+    on_state: Callable[[PluginState], object]  #: told of restarts and quarantine
+
+    async def initialize(self, ctx: PluginContext) -> None:
+        """Initialize the plugin; its handlers are live when this returns."""
+
+    async def destroy(self) -> None:
+        """Destroy it."""
+
+    async def health_check(self) -> PluginHealth:
+        """Ask it how it is."""
+        ...
+
+    async def snapshot_state(self) -> Any:
+        """Return what its next life is to have, packed; None where there is nothing."""
+
+    def give_state(self, state: Any, from_version: str) -> None:
+        """Hand over what an earlier life left."""
+
+    async def apply_grants(self, granted: tuple[Permission, ...], *, restart: bool) -> None:
+        """Tell it what it may do now."""
+
+    def process_usage(self) -> Mapping[str, Any]:
+        """Return what its process uses: fields of ``ResourceUsage``."""
+        ...
+
+    def release(self) -> None:
+        """Let go of it, however it is."""
+
+
+class PluginHost(Protocol):
+    """Runs plugins elsewhere."""
+
+    async def load(self, request: HostRequest) -> Hosted:
+        """Start a place for a plugin, and load and configure it there; nothing of it runs yet.
+
+        Raises:
+            PluginLoadError, PluginValidationError: as inline.
+            IsolationError: it cannot be run there.
+        """
+        ...
