@@ -100,6 +100,11 @@ class ChildBus(Bus):
         """Send a report."""
         self._peer.send(Kind.DONE, number, done)
 
+    async def aclose(self, *, grace: float = 5.0) -> int:
+        """Close; as ``Bus.aclose``. The application closes its end by itself."""
+        self.is_ending = True
+        return await super().aclose(grace=grace)
+
     # --- hearing -------------------------------------------------------------------------------------------------
 
     def on(
@@ -192,15 +197,18 @@ class ChildBus(Bus):
             inlet.number, "on", _path_of(subject), f"wait for {name}", isinstance(subject, type), payload,
             is_stream=True, window=WINDOW,
         )  # fmt: skip
+
+        def expire() -> None:
+            if not found.done():
+                found.set_exception(TimeoutError(f"no {name} came within {timeout:g} s"))
+
+        timer = None if timeout is None else self.clock.call_later(timeout, expire)
         try:
             await self._peer.call("subscribe", wanted)
-            with anyio.fail_after(timeout):
-                return await found
-        except TimeoutError:
-            if found.done():
-                raise  # of the predicate's own making
-            raise TimeoutError(f"no {name} came within {timeout:g} s") from None
+            return await found
         finally:
+            if timer is not None:
+                timer.cancel()
             del self._waiting[inlet.number]
             self.unsubscribe(inlet.number)
 
@@ -401,7 +409,7 @@ class ChildBus(Bus):
 
     def _publish(self, topic: str, payload: Any) -> Publish:
         topic = topic if isinstance(topic, Topic) else Topic(topic)
-        return Publish(topic, pack(payload), type_path(type(payload)), cause_here(self._numbers))
+        return Publish(str(topic), pack(payload), type_path(type(payload)), cause_here(self._numbers))
 
     def _published(self, topic: Any, payload: Any, source: str | None, published: Published) -> Event[Any]:
         topic = topic if isinstance(topic, Topic) else Topic(topic)

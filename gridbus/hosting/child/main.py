@@ -19,6 +19,7 @@ from gridbus.hosting.child.session import Session
 from gridbus.hosting.protocol import PROTOCOL, Hello, Loaded
 from gridbus.isolation.sandbox import confine
 from gridbus.isolation.wire import ChildConnection, Kind, wire_failure
+from gridbus.plugins import Plugin
 
 _BROKEN, _OUT_OF_MEMORY = 70, 71  # exit codes
 
@@ -57,7 +58,7 @@ async def _live(
             peer.send(Kind.ERROR, number, wire_failure(error))
             connection.close()
             return
-        assert record.plugin is not None  # it was loaded just now
+        assert isinstance(record.plugin, Plugin)  # it was loaded just now
         session = Session(peer, bus, record, Connector(peer, descriptors, bus.start_job, owner=record.id))
         peer.handlers.update(session.handlers())
         metadata = msgspec.to_builtins(record.metadata)

@@ -17,7 +17,7 @@ from gridbus.hosting.protocol import Intercept, Ready, Refusal, Serve, Start
 from gridbus.isolation.wire import Peer, pack, unpack
 from gridbus.manifest import Permission, PluginHealth
 from gridbus.manifest.permissions import as_permission
-from gridbus.plugins import PluginContext
+from gridbus.plugins import Plugin, PluginContext
 from gridbus.plugins.allowance import Allowance
 from gridbus.plugins.declare import Declaration, declarations
 from gridbus.plugins.grants import Grants
@@ -38,9 +38,10 @@ class Session:
         record: Record,
         connector: Callable[[str, int, float], Awaitable[socket.socket]],
     ) -> None:
-        assert record.plugin is not None  # it was loaded
+        plugin = record.plugin
+        assert isinstance(plugin, Plugin)  # it was loaded here
         self._peer, self._bus = peer, bus
-        self._record, self._plugin = record, record.plugin
+        self._record, self._plugin = record, plugin
         self._connector = connector
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:

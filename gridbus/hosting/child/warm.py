@@ -109,4 +109,4 @@ async def _live_briefly() -> None:
 
 def _occurrence(seq: int) -> Occurrence:
     payload = RowUpdated(str(seq), {"name": "before", "on": date(2026, 1, 1)}, {"name": "after", "on": None})
-    return Occurrence(seq, seq, "warm", "app", ROW_UPDATE, msgspec.Raw(pack(payload)), type_path(RowUpdated), None)
+    return Occurrence(seq, seq, "warm", "app", str(ROW_UPDATE), msgspec.Raw(pack(payload)), type_path(RowUpdated), None)
