@@ -9,7 +9,7 @@ import msgspec
 
 from gridbus.bus.mailbox import Mailbox
 from gridbus.bus.receipt import Receipt
-from gridbus.errors import EventDropped, HandlerError
+from gridbus.errors import EventDropped, HandlerError, PayloadTooLarge
 from gridbus.events import Event, Origin
 from gridbus.events import Trace as BusTrace
 from gridbus.hosting.child.failures import failure_of
@@ -209,7 +209,11 @@ class Inlet:
         send, number = self._outlet.send_done, self.number
         for start in range(0, len(failures), _FAILURES_PER_FRAME):
             part = tuple(failures[start : start + _FAILURES_PER_FRAME])
-            send(number, Done(len(part), tuple(failure.seq for failure in part), part))
+            try:
+                send(number, _failed(part))
+            except PayloadTooLarge:  # most of it is no ASCII
+                for failure in part:
+                    send(number, _failed((msgspec.structs.replace(failure, traceback=""),)))
         skipped, self._skipped = self._skipped, 0
         if self._done:
             done, self._done = tuple(self._done), []
@@ -234,3 +238,7 @@ class Inlet:
         total = sum(worker.latency.total_ns for worker in self.workers)
         busy, self._reported_ns = total - self._reported_ns, total
         return int(busy)
+
+
+def _failed(failures: tuple[Failure, ...]) -> Done:
+    return Done(len(failures), tuple(failure.seq for failure in failures), failures)

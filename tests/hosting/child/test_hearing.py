@@ -138,7 +138,7 @@ async def test_long_tracebacks_are_cut_so_that_they_fit(application: Any) -> Non
     """A hundred failures at once go out in several frames, each with the end of its text."""
 
     async def hear(event: Event[int]) -> None:
-        raise ValueError("ü" * 100_000)
+        raise ValueError("€" * 100_000)
 
     application.bus.on(NUMBER, hear, name="hear")
     number = application.subscribed["hear"].number
