@@ -301,7 +301,8 @@ async def _nothing(event: Any) -> None:
 @asynccontextmanager
 async def managed() -> AsyncIterator[tuple[Any, Any]]:
     """Give a bus and a manager whose plugins all run in processes."""
-    from gridbus import Bus, Isolation
+    from gridbus import Bus
+    from gridbus.manifest import Isolation
     from gridbus.hosting import ProcessHost
     from gridbus.plugins import PluginManager
 
@@ -332,8 +333,8 @@ def write_plugin(folder: Path, name: str, *, other: str = "nobody", modules: int
         (folder / f"part_{number}.py").write_text(_PART)
     (folder / "plugin.py").write_text(_COUNTER.format(id=name, other=other, imports=imports))
     (folder / "gridbus-plugin.toml").write_text(
-        f'id = "{name}"\nname = "{name}"\nversion = "1.0.0"\nentry = "plugin:Counter"\n'
-        f'permissions = ["subscribe:tick:*", "ask:*"]\n\n[limits]\nmax_events_per_second = 1000000\n{limits}\n'
+        f'[plugin]\nid = "{name}"\nname = "{name}"\nversion = "1.0.0"\nentry = "plugin:Counter"\n\n'
+        f'[permissions]\nsubscribe = ["tick:*"]\nask = ["*"]\n\n[limits]\nmax_events_per_second = 1000000\n{limits}\n'
     )
     return folder
 

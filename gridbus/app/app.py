@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 
+from gridbus.app.hosting import LazyHost
 from gridbus.app.loading import FileLoaded, load_file
 from gridbus.bus import Bus
 from gridbus.clock import Clock
@@ -22,7 +23,7 @@ from gridbus.events.system import APP_STARTED, APP_STOPPING, PLUGIN_FAILED, AppS
 from gridbus.grid import Grid
 from gridbus.health import HealthService
 from gridbus.manifest import Permission
-from gridbus.plugins import PluginManager, PluginSource, PluginState
+from gridbus.plugins import IsolationPolicy, PluginManager, PluginSource, PluginState, untrusted_apart
 
 if TYPE_CHECKING:
     from signal import Signals
@@ -55,6 +56,8 @@ class App:
         grace: float = 5.0,
         clock: Clock | None = None,
         trace: Callable[[Event[Any]], object] | None = None,
+        isolation: IsolationPolicy = untrusted_apart,
+        require_sandbox: bool = True,
     ) -> None:
         """Prepare an application; it starts with ``async with``.
 
@@ -77,6 +80,7 @@ class App:
         self._storage_given, self._grants = storage, dict(grants or {})
         self._strict, self._health_interval = strict, health_interval
         self._grace, self._clock, self._trace = grace, clock, trace
+        self._isolation, self._require_sandbox = isolation, require_sandbox
         self._failures: list[PluginFailed] = []
         self._reason = "the end of its block"
         self._stack = AsyncExitStack()
@@ -185,7 +189,11 @@ class App:
             bus.trace(self._trace)
         bus.on(PLUGIN_FAILED, lambda event: self._failures.append(event.payload), name="failures")
         storage = self._open_storage()
-        self._manager = await stack.enter_async_context(PluginManager(bus, storage=storage, permissions=self._grants))
+        host = LazyHost(bus, require_sandbox=self._require_sandbox)
+        stack.push_async_callback(host.aclose)
+        self._manager = await stack.enter_async_context(
+            PluginManager(bus, storage=storage, permissions=self._grants, host=host, isolation=self._isolation)
+        )
         config = self._grid_config
         self._grid = Grid(bus, name=config.name, columns=config.columns, id_column=config.id_column)
         await stack.enter_async_context(self._grid)

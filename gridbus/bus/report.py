@@ -70,6 +70,12 @@ class Reporter:
             fact = HandlerFailed(event, name, owner, error, message, text)
             self._later(BUS_HANDLER_FAILED, fact, event.trace_effects())
 
+    def task_failed_elsewhere(self, name: str, owner: str, failure: RemoteFailure, trace: Trace | None) -> None:
+        """Report a background task of another process that ended with an error."""
+        logger.error("task %s of %r failed\n%s", name, owner, failure.traceback)
+        fact = TaskFailed(name, owner, failure.error, failure.message, failure.traceback)
+        self._later(BUS_TASK_FAILED, fact, trace)
+
     def task_failed(self, name: str, owner: str, error: BaseException, trace: Trace | None) -> None:
         """Report a background task that ended with an error."""
         text = "".join(traceback.format_exception(error))

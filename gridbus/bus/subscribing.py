@@ -18,7 +18,7 @@ from gridbus.bus.options import Options, Overflow
 from gridbus.bus.pace import Batch, Debounce, Throttle
 from gridbus.bus.paced import PacedWorker
 from gridbus.bus.publishing import Publisher
-from gridbus.bus.relay import Carrier, RelayWorker
+from gridbus.bus.relay import Carrier, RelayWorker, RemoteFailure
 from gridbus.bus.routes import predicate, subject_name
 from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
@@ -26,7 +26,7 @@ from gridbus.bus.wait import wait_for
 from gridbus.bus.watchdog import Watchdog
 from gridbus.clock import Clock
 from gridbus.errors import SubscriptionError
-from gridbus.events.event import Event
+from gridbus.events.event import Event, Trace
 from gridbus.events.topic import Topic, check_pattern
 
 T = TypeVar("T")
@@ -107,6 +107,10 @@ class Subscriber(Publisher):
         subscription = self._start(subject, mailbox, around, checked, self._forgetting)
         self._routes.add(subject, subscription)
         return subscription
+
+    def report_task(self, name: str, owner: str, failure: RemoteFailure, trace: Trace | None) -> None:
+        """Publish that a background task failed which runs elsewhere."""
+        self._reporter.task_failed_elsewhere(name, owner, failure, trace)
 
     def expected_types(self, topic: str) -> tuple[Any, ...]:
         """Return the payload types that those who hear a topic declare, and at the end those heard by their type."""

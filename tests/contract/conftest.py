@@ -11,10 +11,11 @@ import anyio
 import attrs
 import pytest
 
-from gridbus import App, Channel, Isolation
+from gridbus import App, Channel
 from gridbus.bus import Bus
 from gridbus.config import GridConfig
 from gridbus.events import Event
+from gridbus.manifest import Isolation
 from gridbus.plugins import PluginManager
 from gridbus.testing import Recorder
 

@@ -10,7 +10,7 @@ import msgspec
 from gridbus.bus.mailbox import Mailbox
 from gridbus.bus.receipt import Receipt
 from gridbus.errors import EventDropped, HandlerError, PayloadTooLarge
-from gridbus.events import Event, Origin
+from gridbus.events import Event, Origin, Topic
 from gridbus.events import Trace as BusTrace
 from gridbus.hosting.child.failures import failure_of
 from gridbus.hosting.child.payloads import PayloadTypes
@@ -18,6 +18,7 @@ from gridbus.hosting.protocol import Done, Failure, Occurrence
 from gridbus.isolation.wire import unpack
 
 _read = msgspec.msgpack.Decoder(Occurrence).decode
+_NO_TOPIC: Topic[Any] = Topic("no:topic")
 _FAILURES_PER_FRAME = 3  # each may hold 10 KB of text, and a frame 64
 
 Handler = Callable[[Any], Awaitable[object]]
@@ -72,12 +73,13 @@ class Inlet:
         "_declared",
         "_done",
         "_failures",
-        "_origins",
+        "_origin",
         "_outlet",
         "_reported",
         "_reported_ns",
         "_reported_skips",
         "_skipped",
+        "_topic",
         "_types",
         "came",
         "is_due",
@@ -92,7 +94,8 @@ class Inlet:
     def __init__(self, number: int, declared: Any, types: PayloadTypes, outlet: Outlet, *, is_tracked: bool) -> None:
         self.number, self.is_tracked = number, is_tracked
         self._declared, self._types, self._outlet = declared, types, outlet
-        self._origins: dict[tuple[str, str], Origin] = {}
+        self._origin = Origin("", "")  #: the one seen last, as the next is often from there too
+        self._topic: tuple[Topic[Any], str | None] = (_NO_TOPIC, None)  #: likewise
         self.workers: tuple[Working, ...] = ()
         self.came = 0  #: events that the mailbox has to account for
         self.is_due = False  #: a report is on its way
@@ -154,18 +157,18 @@ class Inlet:
     def _event(self, came: Occurrence) -> Event[Any] | None:
         trace = came.trace
         try:
-            topic = self._types.topic(came.topic, came.type, self._declared)
+            topic, path = self._topic
+            if topic != came.topic or path != came.type:
+                topic = self._types.topic(came.topic, came.type, self._declared)
+                self._topic = (topic, came.type)
             payload = unpack(came.payload, topic.payload_type)
         except Exception as error:  # what cannot be read is told, and the others go on
             self.came += 1
             self.fail(came.seq, error)
             return None
-        key = (came.bus, came.source)
-        origin = self._origins.get(key)
-        if origin is None:
-            if len(self._origins) > 1000:
-                self._origins.clear()
-            origin = self._origins[key] = Origin(came.bus, came.source)
+        origin = self._origin
+        if origin.source != came.source or origin.bus != came.bus:
+            origin = self._origin = Origin(came.bus, came.source)
         return Event(
             topic,
             payload,

@@ -134,9 +134,7 @@ class ServerRelay:
 
     def _failed(self, error: RemoteError) -> RemoteError:
         """Return the error as it would have been had the handler run here."""
-        return RemoteError(
-            self.channel.name, self.handle.owner, error.type_name, error.message, error.traceback_text
-        )
+        return RemoteError(self.channel.name, self.handle.owner, error.type_name, error.message, error.traceback_text)
 
 
 class InterceptRelay:

@@ -110,5 +110,5 @@ class EventRelay:
         count = worker.done(seqs, failures, skipped=min(done.skipped, done.count), busy_ns=max(done.busy_ns, 0))
         if count != done.count:
             raise ProtocolViolation(
-                f"it says that it is done with {done.count} events of {self.subscribe.name}, of which {count} were there"
+                f"it is done with {done.count} events of {self.subscribe.name}, it says, of which it had {count}"
             )

@@ -7,12 +7,13 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import anyio
 import anyio.to_thread
+import msgspec
 
 from gridbus.bus import Bus
-from gridbus.errors import PluginLoadError, SandboxError
+from gridbus.errors import SandboxError
 from gridbus.hosting.parent.event_relay import PackedEvents
 from gridbus.hosting.parent.life import Life
 from gridbus.hosting.parent.places import app_paths, readable_places
@@ -22,7 +23,7 @@ from gridbus.hosting.protocol import PROTOCOL, Code, Hello
 from gridbus.isolation.meter import Meter
 from gridbus.isolation.sandbox import SandboxReport, SandboxSpec, probe
 from gridbus.isolation.zygote import Zygote
-from gridbus.manifest import PermissionKind
+from gridbus.manifest import Permission, PermissionKind
 from gridbus.plugins.hosting import HostRequest
 
 logger = logging.getLogger("gridbus.hosting")
@@ -45,7 +46,9 @@ class ProcessHost:
         restarts: RestartPolicy | None = None,
         heartbeat: float = 10.0,
         hang_after: float = 45.0,
+        load_timeout: float = 30.0,
         use_fork: bool | None = None,
+        confined: bool = True,
     ) -> None:
         """Prepare a host; nothing is started yet.
 
@@ -56,15 +59,18 @@ class ProcessHost:
             heartbeat: seconds between two questions whether a process that has nothing to do still answers.
             hang_after: seconds without any progress after which a process is ended; at least the plugin's own
                 ``handler_timeout`` and a few more.
+            load_timeout: seconds that a process may take until its plugin is loaded.
             use_fork: fork from a warm process; by default where the platform can.
+            confined: False leaves the sandbox off: processes are apart, and that is all.
         """
         self.bus, self.restarts = bus, restarts or RestartPolicy()
-        self.heartbeat, self.hang_after = heartbeat, hang_after
+        self.heartbeat, self.hang_after, self.load_timeout = heartbeat, hang_after, load_timeout
+        self._is_confined = confined
         self.packed = PackedEvents()
         self._require = require_sandbox
         fork = sys.platform == "linux" if use_fork is None else use_fork
         self._zygote = Zygote(entry=ENTRY, preload=PRELOAD, paths=_gridbus_paths(), use_fork=fork)
-        self._meter = Meter(bus.clock, start=partial(bus.start_job, owner="manager"))
+        self.meter = Meter(bus.clock, start=partial(bus.start_job, owner="manager"))
         self._report: SandboxReport | None = None
         self._probing = anyio.Lock()
         self._plugins: set[HostedPlugin] = set()
@@ -89,17 +95,21 @@ class ProcessHost:
             IsolationError: the process did not come up.
         """
         report = await self.sandbox()
-        name = request.plugin_id or request.entry
+        name = request.metadata.id
         if not report.holds and not request.trusted and self._require:
-            missing = "; ".join(f"{layer.name}: {layer.detail}" for layer in report.layers if layer.required and not layer.holds)
+            missing = "; ".join(
+                f"{layer.name}: {layer.detail}" for layer in report.layers if layer.required and not layer.holds
+            )
             raise SandboxError(
                 f"plugin {name!r} is not trusted, and this machine cannot confine it ({missing}); run gridbus doctor, "
                 "or allow it with require_sandbox=False",
-                request.plugin_id,
+                name,
             )
-        plugin = HostedPlugin(self, partial(self._start, request, report.holds), plugin_id=name)
+        if not report.holds:
+            logger.warning("plugin %r runs without a whole sandbox: see gridbus doctor", name)
+        plugin = HostedPlugin(self, partial(self._start, request, report.holds and self._is_confined), plugin_id=name)
         try:
-            plugin.take(await plugin.load(), request)
+            await plugin.load(request.config)
         except BaseException:
             plugin.release()
             raise
@@ -107,10 +117,10 @@ class ProcessHost:
 
     async def aclose(self) -> None:
         """End all processes, the zygote at last."""
-        await self._meter.aclose()
+        await self.meter.aclose()
         await self._zygote.aclose()
 
-    async def _start(self, request: HostRequest, confined: bool, granted: tuple[Any, ...] | None = None) -> Life:
+    async def _start(self, request: HostRequest, confined: bool, granted: tuple[Permission, ...] | None = None) -> Life:
         spec = self._spec(request, confined, request.granted if granted is None else granted)
         code = Code(
             request.entry,
@@ -121,10 +131,10 @@ class ProcessHost:
         hello = Hello(
             PROTOCOL,
             PROTOCOL,
-            request.plugin_id or "",
+            request.metadata.id,
             code,
             request.config,
-            None if request.metadata is None else _plain(request.metadata),
+            msgspec.to_builtins(request.metadata) if request.is_known else None,
             spec,
             logging.getLogger("gridbus.plugin").getEffectiveLevel(),
             vars(sys.modules["gridbus"])["__version__"],
@@ -138,7 +148,7 @@ class ProcessHost:
             raise
         return life
 
-    def _spec(self, request: HostRequest, confined: bool, granted: tuple[Any, ...]) -> SandboxSpec:
+    def _spec(self, request: HostRequest, confined: bool, granted: tuple[Permission, ...]) -> SandboxSpec:
         limits = request.limits
         base = request.folder or Path.cwd()
         paths: dict[PermissionKind, list[str]] = {PermissionKind.FS_READ: [], PermissionKind.FS_WRITE: []}
@@ -159,12 +169,6 @@ class ProcessHost:
             cpu_seconds=limits.cpu_seconds_per_event,
             enforce=confined,
         )
-
-
-def _plain(metadata: Any) -> Any:
-    from gridbus.codec import unstructure
-
-    return unstructure(metadata)
 
 
 def _gridbus_paths() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from gridbus.plugins.hosting import HostRequest
 
 
 def app_paths(request: HostRequest) -> tuple[str, ...]:
-    """Return where the application imports from, for a plugin that is a module of it; a folder's brings all it needs."""
+    """Return where the application imports from, for a plugin that is a module of it; a folder needs none of it."""
     if request.folder is not None:
         return ()
     return tuple(os.path.abspath(place or ".") for place in sys.path if not _is_of_python(place))

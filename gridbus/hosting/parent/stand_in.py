@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
+import msgspec
 
 from gridbus.bus import Job
 from gridbus.channels.plugins import PluginState
-from gridbus.errors import IsolationError, MailboxFull, PeerGone, PluginCrashed, PluginError, PluginQuarantined
+from gridbus.errors import (
+    GridbusError,
+    IsolationError,
+    MailboxFull,
+    PeerGone,
+    PluginCrashed,
+    PluginError,
+    PluginQuarantined,
+    PluginValidationError,
+)
 from gridbus.events import Topic
 from gridbus.events.system import (
     PLUGIN_CRASHED,
@@ -27,14 +37,16 @@ from gridbus.hosting.parent.exits import Verdict
 from gridbus.hosting.parent.life import Life
 from gridbus.hosting.parent.relays import Relays
 from gridbus.hosting.parent.restarts import Restarts
-from gridbus.hosting.protocol import Loaded, Start
+from gridbus.hosting.protocol import Start as StartCall
 from gridbus.isolation.meter import ProcessUsage, Reached
-from gridbus.isolation.wire import Peer, pack, unpack
+from gridbus.isolation.wire import Peer, unpack
 from gridbus.manifest import Permission, PluginHealth, PluginMetadata
-from gridbus.plugins import PluginContext
+from gridbus.plugins import HostedDeclaration, PluginContext
 
 if TYPE_CHECKING:
     from gridbus.hosting.parent.host import ProcessHost
+
+Start: TypeAlias = Callable[[tuple[Permission, ...] | None], Awaitable[Life]]
 
 _GRACE = 1.0  # seconds that a process is given to end after its plugin was destroyed
 
@@ -47,14 +59,17 @@ class HostedPlugin:
     """
 
     metadata: PluginMetadata
+    config: Any
     ctx: PluginContext
+    declared: tuple[HostedDeclaration, ...]
+    confinement: Mapping[str, str]
 
-    def __init__(self, host: ProcessHost, start: Callable[[], Any], *, plugin_id: str) -> None:
+    def __init__(self, host: ProcessHost, start: Start, *, plugin_id: str) -> None:
         """Prepare; ``start`` starts a process, makes it load the plugin and returns both.
 
         Args:
             host: whose plugin this is.
-            start: returns a ``Life`` whose plugin is loaded.
+            start: returns a ``Life`` whose plugin is loaded; gets what is granted now, None at first.
             plugin_id: its id.
         """
         self.id = plugin_id
@@ -74,20 +89,35 @@ class HostedPlugin:
 
     # --- as a plugin ---------------------------------------------------------------------------------------------
 
-    async def load(self) -> Loaded:
-        """Start the first process, and return what it says about the plugin.
+    async def load(self, config: Any) -> None:
+        """Start the first process, and take what it says about the plugin.
 
         Raises:
             PluginLoadError, PluginValidationError: as inline.
             IsolationError: the process did not come up.
         """
-        self._life = await self._start()
-        return self._life.loaded
+        self._life = await self._start(None)
+        loaded = self._life.loaded
+        self.config, self.confinement = config, loaded.confinement
+        try:
+            self.metadata = msgspec.convert(loaded.metadata, PluginMetadata)
+            self.declared = tuple(
+                HostedDeclaration(
+                    declared.kind,
+                    declared.subject,
+                    None if declared.permission is None else Permission.parse(declared.permission),
+                )
+                for declared in loaded.declared
+            )
+        except (msgspec.MsgspecError, GridbusError) as error:
+            raise PluginValidationError(f"plugin {self.id!r} says of itself what cannot be: {error}", self.id) from None
+        self.id = self.metadata.id
 
     async def initialize(self, ctx: PluginContext) -> None:
         """Initialize the plugin in its process; what it declares is live when this returns."""
         life = self._life
         assert life is not None  # it was loaded before
+        self.ctx = ctx
         self._relays = Relays(ctx, self, self._host.packed)
         await self._begin(life)
         self._watching = self._bus.start_job(self._watch, name=f"process of {self.id}", owner="manager")
@@ -113,7 +143,8 @@ class HostedPlugin:
             return PluginHealth.error(str(self._ended))
         if peer is None:
             return PluginHealth.warning(f"its process is gone and is started again ({self._restarts.recent} of late)")
-        return unpack(await peer.call("health", None), PluginHealth)
+        health: PluginHealth = unpack(await peer.call("health", None), PluginHealth)
+        return health
 
     async def snapshot_state(self) -> bytes | None:
         """Return the plugin's state, packed; None where it has none."""
@@ -132,12 +163,18 @@ class HostedPlugin:
             life.drop()
         self.on_state = _ignore
 
-    # --- while it runs -------------------------------------------------------------------------------------------
+    def process_usage(self) -> Mapping[str, Any]:
+        """Return what its process uses: fields of ``ResourceUsage``."""
+        usage = ProcessUsage() if self._life is None else self._life.usage
+        return {
+            "cpu_seconds": usage.cpu_seconds,
+            "cpu_percent": usage.cpu_percent,
+            "memory_bytes": usage.rss_bytes,
+            "threads": usage.threads,
+            "file_bytes": usage.file_bytes,
+        }
 
-    @property
-    def usage(self) -> ProcessUsage:
-        """What its process uses."""
-        return ProcessUsage() if self._life is None else self._life.usage
+    # --- while it runs -------------------------------------------------------------------------------------------
 
     def poke(self) -> None:
         """Note that the process got work after it had none."""
@@ -173,11 +210,11 @@ class HostedPlugin:
     async def _begin(self, life: Life) -> None:
         relays = self._relays
         assert relays is not None
-        life.serve(Calls(relays.ctx, relays, life.pass_descriptor).handlers(), relays, self._limit_reached)
+        life.serve(Calls(self.ctx, relays, life.pass_descriptor).handlers(), relays, self._limit_reached)
         self.peer = life.peer
-        self._granted = tuple(map(str, relays.ctx.granted))
+        self._granted = tuple(map(str, self.ctx.granted))
         state, from_version = self._given
-        ready = await life.peer.call("start", Start(self._granted, state, from_version))
+        ready = await life.peer.call("start", StartCall(self._granted, state, from_version))
         for wanted in ready.subscriptions:
             relays.subscribe(wanted)
         self._note_change()
@@ -212,7 +249,8 @@ class HostedPlugin:
         waiting = relays.waiting
         try:
             with anyio.fail_after(self.metadata.limits.initialize_timeout):
-                self._life = await self._start()
+                self._life = await self._start(self.ctx.granted)
+                self.confinement = self._life.loaded.confinement
                 await self._begin(self._life)
         except (PluginError, TimeoutError) as error:
             if self._life is not None:

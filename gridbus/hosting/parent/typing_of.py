@@ -1,4 +1,4 @@
-"""Which types the application gives to what comes out of a plugin's process: its own, never one that was named there."""
+"""Which types the application reads what comes out of a plugin's process as: its own, none that was named there."""
 
 from __future__ import annotations
 

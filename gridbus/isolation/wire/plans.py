@@ -280,7 +280,7 @@ def _map_writer(key: Write | None, value: Write | None) -> Write:
                 kind = item.__class__
                 if kind not in PLAIN and (kind is not int or not -(2**63) <= item < 2**64):
                     return {name: mark(item) for name, item in items.items()}
-            return items if items.__class__ is dict else dict(items)  # type: ignore[return-value]
+            return items if items.__class__ is dict else dict(items)
 
         return write_cells
     one, other = key or _same, value or _same

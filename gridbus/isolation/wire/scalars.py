@@ -79,10 +79,13 @@ def _mark_other(value: Any, path: str, depth: int) -> Any:
             return msgspec.msgpack.Ext(code, msgspec.msgpack.encode(items))
     if isinstance(value, enum.Enum):
         return mark(value.value, path, depth + 1)
-    for base in (bool, int, float, str, bytes):
-        if isinstance(value, base):  # a subclass, as topics are
-            return mark(base(value), path, depth + 1) if base is not str else str.__str__(value)
-    if isinstance(value, bytearray | memoryview):
+    if isinstance(value, str):  # a subclass, as topics are
+        return str.__str__(value)
+    if isinstance(value, int):
+        return mark(int(value), path, depth + 1)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if attrs.has(type(value)):
         names = [field.name for field in attrs.fields(type(value))]
