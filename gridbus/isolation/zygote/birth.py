@@ -20,15 +20,22 @@ _PR_SET_PDEATHSIG = 1
 Entry = Callable[[socket.socket, socket.socket], object]
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process as soon as its parent is gone, in whatever way."""
+def death_bond() -> Callable[[int], None]:
+    """Return what has the kernel kill the process that calls it as soon as its parent, of this pid, is gone.
+
+    Found before the fork: looking it up takes a child longer than the call.
+    """
     if sys.platform != "linux":
-        return  # the end of its socket has to tell
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it went before the kernel was told
-        os._exit(EXIT_FAILED)
+        return lambda parent: None  # the end of its socket has to tell
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def die_with(parent: int) -> None:
+        if prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+        if os.getppid() != parent:  # it went before the kernel was told
+            os._exit(EXIT_FAILED)
+
+    return die_with
 
 
 def leave_zygote(keep: Collection[int], stdout: int, stderr: int) -> None:

@@ -14,6 +14,7 @@ from gridbus.isolation.zygote.ends import Ends
 from gridbus.isolation.zygote.exits import Exit
 
 ORPHANED = "the zygote died"
+GONE_TIMEOUT = 5.0  #: seconds in which killed children are gone; one may hang in the kernel
 
 
 class Child:

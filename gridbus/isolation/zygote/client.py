@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 
 import anyio
 
 from gridbus.errors import ZygoteError
-from gridbus.isolation.zygote.child import Child
+from gridbus.isolation.zygote.child import GONE_TIMEOUT, Child
 from gridbus.isolation.zygote.launch import Plan, can_fork, check_platform, places
 from gridbus.isolation.zygote.life import Life
 from gridbus.isolation.zygote.output import logger
 from gridbus.isolation.zygote.spawner import Spawner
 
-GONE_TIMEOUT = 5.0  #: seconds in which killed children are gone; one may hang in the kernel
+START_GRACE = 5  #: seconds that a zygote may import after we have given it up: it ends by itself if we are gone
 
 
 class Zygote:
@@ -146,7 +147,9 @@ class Zygote:
         return spawner
 
     def _plan(self) -> Plan:
-        return Plan(self._entry, self._preload, places(self._paths), os.getpid())
+        return Plan(
+            self._entry, self._preload, places(self._paths), os.getpid(), math.ceil(self._start_timeout) + START_GRACE
+        )
 
     def _died(self, error: ZygoteError) -> None:
         logger.error("%s", error)

@@ -55,6 +55,7 @@ class Forker:
         self._complaints = 0
         self._wakes = self._wakes_end = -1
         self._pid = os.getpid()
+        self._die_with = birth.death_bond()
 
     def serve(self) -> Newborn | None:
         """Return in each child with what it is to use, and in the zygote with None when the application is gone."""
@@ -154,7 +155,7 @@ class Forker:
             ends.clear()  # closed below, or kept
             self._control.detach()
             birth.leave_zygote((sock, descriptors), stdout, stderr)
-            birth.die_with_parent(self._pid)
+            self._die_with(self._pid)
         except BaseException as error:
             with contextlib.suppress(BaseException):
                 sys.stderr.write(f"the child could not leave the zygote: {error!r}\n")

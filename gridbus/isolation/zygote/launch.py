@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, TypeAlias
 
+import anyio
 import msgspec
 
 from gridbus.errors import ZygoteError
@@ -26,6 +29,8 @@ main(plan)
 #: What must be found by the interpreter before gridbus can import itself.
 NEEDED = ("gridbus", "attr", "attrs", "msgspec", "anyio", "idna", "sniffio", "typing_extensions")
 
+Process: TypeAlias = "subprocess.Popen[bytes]"
+
 
 class Plan(msgspec.Struct):
     """What a started interpreter is told on its command line; everybody can read it, so it holds no secret."""
@@ -34,6 +39,7 @@ class Plan(msgspec.Struct):
     preload: tuple[str, ...]
     paths: tuple[str, ...]
     application: int  #: pid of the application
+    start_limit: int = 0  #: seconds after which a zygote that is not ready ends by itself; 0 for no limit
     control: int | None = None  #: descriptor of the control socket; None in a process that is a child itself
     socket: int | None = None  #: a child's own ends
     descriptors: int | None = None
@@ -71,7 +77,7 @@ def environment(source: Mapping[str, str]) -> dict[str, str]:
     return kept | {"MALLOC_ARENA_MAX": "1"}  # one heap: less memory, and RLIMIT_AS means what it says
 
 
-def start(plan: Plan, *, keep: Collection[int], stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+def start(plan: Plan, *, keep: Collection[int], stdout: int, stderr: int) -> Process:
     """Start an interpreter in a session of its own with only ``keep`` open beside its standard streams."""
     return subprocess.Popen(
         [sys.executable, "-I", "-c", BOOTSTRAP, msgspec.json.encode(plan).decode()],
@@ -82,6 +88,32 @@ def start(plan: Plan, *, keep: Collection[int], stdout: int, stderr: int) -> sub
         env=environment(os.environ),
         start_new_session=True,
     )
+
+
+async def start_in_thread(executor: Executor | None, call: Callable[[], Process]) -> Process:
+    """Run ``call``, which starts a process, in a thread to its end, even if the caller is cancelled meanwhile.
+
+    So no descriptor that it uses is closed under its hands, and no process is left that nobody knows of.
+    """
+    future = asyncio.get_running_loop().run_in_executor(executor, call)
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:  # of the task itself, from which no scope shields
+                cancelled = error
+    if cancelled is None:
+        return future.result()
+    if future.exception() is None:
+        end_process(future.result())
+    raise cancelled
+
+
+def end_process(process: Process) -> None:
+    """Kill and reap it."""
+    process.kill()
+    process.wait()
 
 
 def plan_of(told: Mapping[str, Any]) -> Plan:

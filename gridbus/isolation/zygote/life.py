@@ -7,11 +7,9 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Callable
 
 import anyio
-import anyio.to_thread
 import attrs
 import msgspec
 
@@ -20,7 +18,7 @@ from gridbus.isolation.zygote.child import Child
 from gridbus.isolation.zygote.datagrams import MAX_DATAGRAM, Ended, Fork, Forked, Kill, Ready, Refused, Report, Request
 from gridbus.isolation.zygote.ends import Ends
 from gridbus.isolation.zygote.exits import Exit, Rusage
-from gridbus.isolation.zygote.launch import Plan, start
+from gridbus.isolation.zygote.launch import Plan, Process, end_process, start, start_in_thread
 from gridbus.isolation.zygote.output import Output, logger
 
 IN_FLIGHT = 16  #: requests at a time: an ordinary user may have only so many descriptors on their way
@@ -40,7 +38,7 @@ class Life:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: Process,
         pidfd: int,
         control: socket.socket,
         output: Output,
@@ -83,11 +81,10 @@ class Life:
                 ours.setblocking(False)
                 number = control.fileno()
                 plan = msgspec.structs.replace(plan, control=number)
-                with anyio.CancelScope(shield=True):  # it is ours from the moment it lives
-                    process = await anyio.to_thread.run_sync(
-                        lambda: start(plan, keep=(number,), stdout=stderr_in, stderr=stderr_in)
-                    )
-                stack.callback(_end_process, process)
+                process = await start_in_thread(
+                    None, lambda: start(plan, keep=(number,), stdout=stderr_in, stderr=stderr_in)
+                )
+                stack.callback(end_process, process)
                 pidfd = os.pidfd_open(process.pid)
             except OSError as error:
                 raise ZygoteError(f"the zygote cannot be started: {error}") from error
@@ -287,8 +284,3 @@ class Life:
                 await self.dead.wait()
             self.kill()
             await self.dead.wait()
-
-
-def _end_process(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()

@@ -31,7 +31,9 @@ def be_zygote(plan: Plan, control: int) -> NoReturn:
     application = os.pidfd_open(plan.application)
     if os.getppid() != plan.application:
         os._exit(0)  # it is gone already, and its number may be another's
+    signal.alarm(plan.start_limit)  # while it imports it does not see whether the application is still there
     entry = warm_up(plan)
+    signal.alarm(0)
     refuse_threads(plan)
     forker = Forker(control=socket.socket(fileno=control), application=application)
     gc.collect()
@@ -46,7 +48,7 @@ def be_child(plan: Plan) -> NoReturn:
     """Be the one child of this interpreter, where nothing can be forked."""
     assert plan.socket is not None
     assert plan.descriptors is not None
-    birth.die_with_parent(plan.application)
+    birth.death_bond()(plan.application)
     birth.live(warm_up(plan), plan.socket, plan.descriptors)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,10 +13,10 @@ import anyio.lowlevel
 import msgspec
 
 from gridbus.errors import ZygoteError
-from gridbus.isolation.zygote.child import Child
+from gridbus.isolation.zygote.child import GONE_TIMEOUT, Child
 from gridbus.isolation.zygote.ends import Ends
 from gridbus.isolation.zygote.exits import Exit, Rusage
-from gridbus.isolation.zygote.launch import Plan, start
+from gridbus.isolation.zygote.launch import Plan, Process, start, start_in_thread
 from gridbus.isolation.zygote.output import Output
 
 NOTHING = "gridbus.isolation.zygote.warm:nothing"
@@ -74,11 +73,9 @@ class Spawner:
         try:
             sock, descriptors, stdout, stderr = ends.numbers()
             plan = msgspec.structs.replace(plan, socket=sock, descriptors=descriptors)
-            with anyio.CancelScope(shield=True):  # it is ours from the moment it lives
-                process = await self._loop.run_in_executor(
-                    self._thread,
-                    lambda: start(plan, keep=(sock, descriptors), stdout=stdout, stderr=stderr),
-                )
+            process = await start_in_thread(
+                self._thread, lambda: start(plan, keep=(sock, descriptors), stdout=stdout, stderr=stderr)
+            )
         except BaseException as error:
             ends.close()
             if isinstance(error, OSError | RuntimeError):
@@ -96,14 +93,14 @@ class Spawner:
             raise
         return child
 
-    def _watch(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, child: Child, process: Process) -> None:
         """Reap the process when it ended."""
         if child.pidfd is not None:
             self._loop.add_reader(child.pidfd, self._reap, child, process)
         elif not self._reap(child, process):
             self._loop.call_later(POLL, self._watch, child, process)
 
-    def _reap(self, child: Child, process: subprocess.Popen[bytes]) -> bool:
+    def _reap(self, child: Child, process: Process) -> bool:
         try:
             pid, status, usage = os.wait4(child.pid, os.WNOHANG)
         except ChildProcessError:  # the application ignores SIGCHLD, or waits for any child itself
@@ -132,8 +129,9 @@ class Spawner:
         with anyio.CancelScope(shield=True):
             for child in tuple(self._children):
                 child.kill()
-            for child in tuple(self._children):
-                await child.wait()
+            with anyio.move_on_after(GONE_TIMEOUT):
+                for child in tuple(self._children):
+                    await child.wait()
         self._thread.shutdown(wait=False)
 
 

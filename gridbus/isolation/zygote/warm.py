@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import anyio
+
 
 def event_loop() -> None:
     """Import and initialize all that a child's event loop needs.
@@ -31,7 +33,7 @@ def nothing(*ignored: object) -> None:
 
 
 async def _turn() -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.sleep(0))
-    async with asyncio.timeout(1):
-        await asyncio.sleep(0.0001)
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep, 0)
+    with anyio.fail_after(1):
+        await anyio.sleep(0.0001)

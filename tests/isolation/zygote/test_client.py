@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -104,6 +105,48 @@ async def test_closing_ends_a_start(make: Callable[..., Zygote]) -> None:
             group.start_soon(start)
             await anyio.wait_all_tasks_blocked()
             await zygote.aclose()
+
+
+@pytest.mark.parametrize("use_fork", [True, False])
+async def test_a_cancelled_task_leaves_no_process(
+    make: Callable[..., Zygote], descriptors: Callable[[], dict[int, str]], use_fork: bool
+) -> None:
+    """A cancellation that no scope shields from, in the moment in which the interpreter is started."""
+    before, its_before = descriptors(), children_of(os.getpid())
+    zygote = make("zygote_entries:block", use_fork=use_fork)
+    for turns in range(4):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.002 * turns):
+                await zygote.start()
+        assert descriptors() == before
+        assert children_of(os.getpid()) == its_before
+
+
+async def test_orphans_that_become_ours_are_reaped(forking: Zygote, hear: Callable[..., Any]) -> None:
+    """As pid 1 of a container the application inherits the children of a dead zygote."""
+    prctl, set_child_subreaper = ctypes.CDLL(None).prctl, 36
+    child = await forking.spawn()
+    await hear(child)
+    assert forking.pid is not None
+    prctl(set_child_subreaper, 1, 0, 0, 0)
+    try:
+        os.kill(forking.pid, signal.SIGKILL)
+        with anyio.fail_after(5):
+            how = await child.wait()
+    finally:
+        prctl(set_child_subreaper, 0, 0, 0, 0)
+    assert (how.signal, how.note) == (signal.SIGKILL, "the zygote died")
+    assert is_reaped(child.pid)
+
+
+async def test_a_zygote_that_hangs_at_its_start_ends_without_an_application(
+    make: Callable[..., Zygote], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not look around while it imports, so it has a limit of its own."""
+    monkeypatch.setattr("gridbus.isolation.zygote.client.START_GRACE", -29)
+    zygote = make("zygote_entries:block")
+    with anyio.fail_after(5), pytest.raises(ZygoteError, match="killed by SIGALRM"):
+        await zygote.start()
 
 
 async def test_a_cancelled_start_leaves_nothing(
@@ -333,4 +376,5 @@ def is_reaped(pid: int | None) -> bool:
 
 def children_of(pid: int) -> list[str]:
     """List the children of a process, zombies too."""
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # by the thread that started them
+    return [number for children in lists for number in children.read_text().split()]
