@@ -34,6 +34,7 @@ class Hosted:
     app: App
     host: str
     recorder: Recorder
+    folder: Path = FOLDER
 
     @property
     def bus(self) -> Bus:

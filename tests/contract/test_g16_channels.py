@@ -215,15 +215,13 @@ async def test_g16_hot_state(hosted: Any) -> None:
 
 async def test_g16_a_plugin_that_fails_to_come_up_leaves_nothing(hosted: Any) -> None:
     """What ``initialize`` raises is named, and the id is free again."""
-    from conftest import FOLDER  # type: ignore[attr-defined]
-
     await hosted.manager.unregister_and_destroy("probe")
     with pytest.raises(Exception, match="told to fail"):
-        await hosted.manager.register(FOLDER, {"fail": True}, isolation=hosted.host)
+        await hosted.manager.register(hosted.folder, {"fail": True}, isolation=hosted.host)
         await hosted.manager.initialize("probe")
     assert hosted.manager.list_plugins() == []
     with pytest.raises(Exception, match="word"):
-        await hosted.manager.register(FOLDER, {"word": 5}, isolation=hosted.host)
+        await hosted.manager.register(hosted.folder, {"word": 5}, isolation=hosted.host)
     assert hosted.manager.list_plugins() == []
 
 

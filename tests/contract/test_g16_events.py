@@ -23,7 +23,7 @@ async def test_g16_where_it_runs(hosted: Any) -> None:
 
 async def test_g16_a_declared_handler_hears_events_as_they_were_published(hosted: Any) -> None:
     """An event has the same type, number, id, source and chain in the plugin."""
-    row = await hosted.app.grid.create({"name": "Ada", "age": 36})
+    row = await hosted.app.grid.create({"id": "ada", "name": "Ada", "age": 36})
     await hosted.bus.drain()
     [event] = hosted.events("row:create")
     heard = await hosted.do("heard")
@@ -46,7 +46,7 @@ async def test_g16_on_hears_a_payload_type(hosted: Any) -> None:
     """A subscription by type hears that type and nothing else."""
     await hosted.do("on", name="a", subject="type")
     await hosted.bus.publish(NUMBER, 1)
-    await hosted.app.grid.create({"name": "Ada"})
+    await hosted.app.grid.create({"id": "ada", "name": "Ada"})
     await hosted.bus.drain()
     notes = await hosted.do("notes")
     assert len([note for note in notes if note[1] == "begin"]) == 1
@@ -178,7 +178,7 @@ async def test_g16_streams_and_wait_for(hosted: Any) -> None:
 async def test_g16_an_interceptor_changes_and_vetoes(hosted: Any) -> None:
     """A guard of the plugin sees drafts before the grid commits."""
     await hosted.do("intercept", verdict="change")
-    row = await hosted.app.grid.create({"name": "Ada"})
+    row = await hosted.app.grid.create({"id": "ada", "name": "Ada"})
     assert row["name"] == "Ada!"
 
 
@@ -189,7 +189,7 @@ async def test_g16_an_interceptor_that_refuses(hosted: Any, verdict: str, error:
     """A veto names who and why; a guard that fails is not passed."""
     await hosted.do("intercept", verdict=verdict)
     with pytest.raises(error, match=words) as caught:
-        await hosted.app.grid.create({"name": "Ada"})
+        await hosted.app.grid.create({"id": "ada", "name": "Ada"})
     assert "probe" in str(caught.value)
     assert len(hosted.app.grid) == 5
 

@@ -168,7 +168,7 @@ class InterceptRelay:
         origin, payload = draft.origin, draft.payload
         intercept = Intercept(
             self.number,
-            draft.topic,
+            str(draft.topic),
             pack(payload),
             type_path(type(payload)),
             origin.bus,

@@ -78,7 +78,7 @@ class EventRelay:
                 event.at_ns,
                 origin.bus,
                 origin.source,
-                event.topic,
+                str(event.topic),
                 self._packed.pack(event),
                 type_path(type(event.payload)),
                 None if trace is None else Trace(trace.correlation_id, trace.causation_id, trace.hops),

@@ -176,7 +176,7 @@ class Probe(Plugin[ProbeConfig]):
             options["key"] = lambda event: event.payload % 10
         batch = options.pop("batch", None)
         if batch is not None:
-            options["pace"] = Batch(size=batch, seconds=0.05)
+            options["pace"] = Batch(size=batch, within=0.05)
         if options.pop("debounced", False):
             options["pace"] = Debounce(0.02)
         gate = self.handles[f"gate:{name}"] = asyncio.Event()
@@ -295,7 +295,7 @@ class Probe(Plugin[ProbeConfig]):
 
     async def do_take_messages(self) -> Any:
         async def take(message: Any) -> None:
-            self.notes.append([message.source, message.type, message.data])
+            self.notes.append([message.sender, message.type, message.data])
 
         self.ctx.on_message(take)
 
