@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from gridbus.channels.channel import shown
 from gridbus.isolation.sandbox import SandboxSpec
+from gridbus.isolation.wire import type_path
 
 PROTOCOL = 1
 """The newest version that this code speaks; it is also the oldest."""
@@ -95,8 +97,10 @@ class Subscribe(_Struct):
     subject: str  #: topic, pattern or channel; path of a payload type where ``is_type``
     name: str
     is_type: bool = False
-    payload: str | None = None  #: path (``module:Class``) of the payload or message type, where one is declared
-    reply: str | None = None  #: path of the reply type
+    payload: str | None = (
+        None  #: path (``module:Class``) of the payload type; for a server the name of the message type
+    )
+    reply: str | None = None  #: name of the reply type
     is_stream: bool = False  #: a server that streams
     capacity: int = 1024
     overflow: str = "block"
@@ -169,8 +173,8 @@ class Ask(_Struct):
 
     channel: str
     message: Packed
-    message_type: str | None
-    reply_type: str | None
+    message_type: str  #: by ``type_name``
+    reply_type: str
     to: str | None
     timeout: float | None
     cause: Cause | None
@@ -238,6 +242,11 @@ class Refusal(_Struct):
 
     limit: str  #: name of the field in ResourceLimits
     message: str
+
+
+def type_name(annotation: Any) -> str:
+    """Return how both ends name a type of a channel: its path, or as it is written where it is of Python itself."""
+    return type_path(annotation) or shown(annotation)
 
 
 #: What the application calls in the plugin's process: arguments and reply of each.

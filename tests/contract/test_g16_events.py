@@ -27,7 +27,7 @@ async def test_g16_a_declared_handler_hears_events_as_they_were_published(hosted
     await hosted.bus.drain()
     [event] = hosted.events("row:create")
     heard = await hosted.do("heard")
-    assert heard == [["row:create", "RowCreated", event.seq, event.id, "grid", event.id, None, 0]]
+    assert heard == [["row:create", "RowCreated", event.seq, event.id, "app", event.id, None, 0]]
     assert row.id == event.payload.id
 
 

@@ -19,7 +19,7 @@ from gridbus.events import Event, Origin, Topic
 from gridbus.hosting.child.causes import bus_trace, cause_here
 from gridbus.hosting.child.hearing import Hearing
 from gridbus.hosting.child.serving import Servers
-from gridbus.hosting.protocol import Ask, Publish, Published
+from gridbus.hosting.protocol import Ask, Publish, Published, type_name
 from gridbus.isolation.wire import Peer, pack, type_path, unpack
 
 T = TypeVar("T")
@@ -163,7 +163,7 @@ class ChildBus(Hearing):
         self._check_open()
         if not isinstance(message, channel.message_check):
             raise channel.wrong_message(message)
-        message_type, reply_type = type_path(channel.message_type), type_path(channel.reply_type)
+        message_type, reply_type = type_name(channel.message_type), type_name(channel.reply_type)
         return Ask(channel.name, pack(message), message_type, reply_type, to, timeout, cause_here(self._numbers))
 
     @asynccontextmanager

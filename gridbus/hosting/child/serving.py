@@ -18,8 +18,8 @@ from gridbus.channels import Channel
 from gridbus.errors import AlreadyServed, ServerGone
 from gridbus.events import Origin
 from gridbus.hosting.child.causes import ServedRequest, ServedStream, bus_trace
-from gridbus.hosting.protocol import Serve, Subscribe
-from gridbus.isolation.wire import pack, type_path, unpack
+from gridbus.hosting.protocol import Serve, Subscribe, type_name
+from gridbus.isolation.wire import pack, unpack
 
 if TYPE_CHECKING:
     from gridbus.hosting.child.ports import Ports
@@ -88,8 +88,8 @@ class Servers:
                     "serve",
                     channel.name,
                     name,
-                    payload=type_path(channel.message_type),
-                    reply=type_path(channel.reply_type),
+                    payload=type_name(channel.message_type),
+                    reply=type_name(channel.reply_type),
                     is_stream=is_stream,
                     capacity=options.capacity,
                     block_timeout=options.block_timeout,

@@ -55,7 +55,7 @@ class ServerRelay:
         self.subscribe = subscribe
         self.number = subscribe.number  #: in the process that is there; 0 while none has taken this up
         self._way, self._in_hand = way, in_hand
-        self.channel = RemoteChannel(subscribe.subject, subscribe.payload, subscribe.reply)
+        self.channel = RemoteChannel(subscribe.subject, subscribe.payload or "object", subscribe.reply or "object")
 
     def open(self, ctx: PluginContext) -> None:
         """Begin to serve."""

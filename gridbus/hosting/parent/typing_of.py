@@ -6,51 +6,52 @@ from typing import Any
 
 from gridbus.channels import Channel
 from gridbus.errors import ChannelTypeError
+from gridbus.hosting.protocol import type_name
 from gridbus.isolation.wire import type_path
 
 
 class RemoteChannel(Channel[Any, Any]):
     """A channel that a plugin's process serves or asks on: the application need not have its types.
 
-    It is the same channel as one of the application's where the paths of both types are the same.
+    It is the same channel as one of the application's where both types have the same names.
     """
 
-    __slots__ = ("message_path", "reply_path")
+    __slots__ = ("message_name", "reply_name")
 
-    def __init__(self, name: str, message_path: str | None, reply_path: str | None) -> None:
+    def __init__(self, name: str, message_name: str, reply_name: str) -> None:
         super().__init__(name, object, object)
-        self.message_path, self.reply_path = message_path, reply_path
+        self.message_name, self.reply_name = message_name, reply_name
 
     def __repr__(self) -> str:
         """Show name and types."""
-        return f"Channel({self.name!r}, {self.message_path or 'plain data'}, {self.reply_path or 'plain data'})"
+        return f"Channel({self.name!r}, {self.message_name}, {self.reply_name})"
 
     def __eq__(self, other: object) -> bool:
-        """Compare name and paths of types."""
+        """Compare name and names of types."""
         if not isinstance(other, Channel):
             return NotImplemented
-        return (self.name, self.message_path, self.reply_path) == (other.name, *paths_of(other))
+        return (self.name, self.message_name, self.reply_name) == (other.name, *names_of(other))
 
     def __hash__(self) -> int:
         """Hash by name."""
         return hash(self.name)
 
 
-def paths_of(channel: Channel[Any, Any]) -> tuple[str | None, str | None]:
-    """Return the paths of message and reply type."""
+def names_of(channel: Channel[Any, Any]) -> tuple[str, str]:
+    """Return the names of message and reply type."""
     if isinstance(channel, RemoteChannel):
-        return channel.message_path, channel.reply_path
-    return type_path(channel.message_type), type_path(channel.reply_type)
+        return channel.message_name, channel.reply_name
+    return type_name(channel.message_type), type_name(channel.reply_type)
 
 
-def agreed(served: Channel[Any, Any], message_path: str | None, reply_path: str | None) -> Channel[Any, Any]:
+def agreed(served: Channel[Any, Any], message_name: str, reply_name: str) -> Channel[Any, Any]:
     """Return the channel as it is served, where whoever asks means the same types.
 
     Raises:
         ChannelTypeError: it means others.
     """
-    if paths_of(served) != (message_path, reply_path):
-        asked = f"{served.name} of {message_path or 'plain data'} and {reply_path or 'plain data'}"
+    if names_of(served) != (message_name, reply_name):
+        asked = f"Channel({served.name!r}, {message_name}, {reply_name})"
         raise ChannelTypeError(f"asked as {asked}, but served as {served}")
     return served
 
