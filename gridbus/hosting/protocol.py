@@ -98,9 +98,9 @@ class Subscribe(_Struct):
     name: str
     is_type: bool = False
     payload: str | None = (
-        None  #: path (``module:Class``) of the payload type; for a server the name of the message type
+        None  #: path (``module:Class``) of the payload type; a server's message type by name
     )
-    reply: str | None = None  #: name of the reply type
+    reply: str | None = None  #: a server's reply type by name
     is_stream: bool = False  #: a server that streams
     capacity: int = 1024
     overflow: str = "block"

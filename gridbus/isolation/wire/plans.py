@@ -1,404 +1,273 @@
-"""How values of a declared type cross a process border: worked out once per class."""
+"""How values of a declared type cross a process border: worked out once per type."""
 
 from __future__ import annotations
 
 import enum
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from typing import Any, NamedTuple, get_args, get_origin
-from uuid import UUID
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, get_args, get_origin
 
-import attrs
 import msgspec
+from msgspec.structs import astuple
 
-from gridbus.errors import PackingError
-from gridbus.isolation.wire.scalars import PLAIN, mark
+from gridbus.isolation.wire.containers import items_plan, map_plan, row_plan
+from gridbus.isolation.wire.exactness import bare, is_exact
+from gridbus.isolation.wire.marking import Marker
+from gridbus.isolation.wire.marks import MARKS, unmark
+from gridbus.isolation.wire.misfits import REFUSALS, Misfit
+from gridbus.isolation.wire.plan import Plan, is_plain
+from gridbus.isolation.wire.shapes import Shape, has_fields, hints_of, names_of, shape_of, substitute
+from gridbus.isolation.wire.unions import literal_plan, scalar_plan, union_plan
 
-Write = Callable[[Any], Any]
-Read = Callable[[Any, str], Any]
+_OWN = "__gridbus_plan__"  # on a class: its own plan
+_KEPT = "__gridbus_plans__"  # on a class: those of types that are made of it
+_MOST_KEPT = 64
+_MADE = 1 << 9  # flag of classes that were made at run time, and may be gone some day: something can be kept on them
 
-_NATIVE = (type(None), bool, int, float, str, bytes)
-_MARKED = (date, datetime, time, timedelta, Decimal, UUID)
-_TAG = "$"
-
-
-class Plan(NamedTuple):
-    """The way out and the way in; None where msgspec does all of it by itself."""
-
-    write: Write | None
-    read: Read | None
+Function = Callable[[Any], Any]
+_UNKNOWN: tuple[str, ...] = ("",)
 
 
-_BY_ITSELF = Plan(None, None)
+class Ready:
+    """The plan of a type, ready for use."""
+
+    __slots__ = ("decode", "finish", "form", "is_plain", "names", "plan", "write")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.form, self.finish, self.write, self.is_plain = plan.form, plan.finish, plan.write, plan.is_plain
+        self.names: tuple[str, ...] | None = _UNKNOWN
+        self.decode = msgspec.msgpack.Decoder(plan.form, ext_hook=unmark).decode
 
 
 class Plans:
-    """Plans of classes; those of classes that are gone go too."""
+    """Plans of types. Those of a class are kept on the class, so that they go with it."""
 
     def __init__(self) -> None:
-        self._of_class: WeakKeyDictionary[type[Any], Plan] = WeakKeyDictionary()
-        self._within: set[type[Any]] = set()
+        self.mark = Marker(self._fields_of).mark
+        self._fixed: dict[Any, Ready] = {}  # of what nothing can be kept on: types of the language itself
+        self._building: set[Any] = set()
 
-    def of(self, annotation: Any) -> Plan:
-        """Return the plan of a type."""
-        if isinstance(annotation, type) and get_origin(annotation) is None:
-            plan = self._of_class.get(annotation)
-            if plan is None:
-                plan = self._of_class[annotation] = self._class_plan(annotation)
-            return plan
-        return self._made(annotation)
+    def of(self, annotation: Any) -> Ready:
+        """Return the plan of a type.
 
-    def _class_plan(self, kind: type[Any]) -> Plan:
-        if kind in _NATIVE:
-            return _BY_ITSELF
-        if kind in _MARKED:
-            return Plan(mark, _instance(kind))
-        if kind is object:
-            return Plan(mark, _anything)
-        if issubclass(kind, enum.Enum):
-            return _BY_ITSELF
-        if attrs.has(kind):
-            return self._fields_plan(kind)
-        if issubclass(kind, msgspec.Struct) or hasattr(kind, "__dataclass_fields__"):
-            return self._structs_plan(kind)
-        if kind in (list, dict, tuple, set, frozenset):
-            return Plan(mark, _instance(kind) if kind in (list, dict) else _container(kind, _anything))
-        if issubclass(kind, str | int | float):  # a subclass, as topics are
-            base = next(one for one in (str, int, float) if issubclass(kind, one))
-            return Plan(lambda value: base.__str__(value) if base is str else base(value), _instance(base))
-        return Plan(mark, _instance(kind))
+        Raises:
+            Misfit: a class within has annotations that cannot be resolved.
+        """
+        if isinstance(annotation, type):
+            found = annotation.__dict__.get(_OWN) or self._fixed.get(annotation)
+            return self._keep(annotation) if found is None else found
+        owner = _owner(annotation)
+        kept: dict[Any, Ready] = self._fixed if owner is None else owner.__dict__.get(_KEPT, {})
+        try:
+            found = kept.get(annotation)
+        except TypeError:  # it cannot be hashed
+            return Ready(self._plan_of(annotation))
+        if found is None:
+            found = Ready(self._plan_of(annotation))
+            if len(kept) >= _MOST_KEPT:
+                kept.clear()
+            kept[annotation] = found
+            if owner is not None:
+                setattr(owner, _KEPT, kept)
+        return found
 
-    def _made(self, annotation: Any) -> Plan:
-        if annotation is None:
-            return _BY_ITSELF
-        if annotation is Any or isinstance(annotation, typing.TypeVar):
-            return Plan(mark, _anything)
-        if hasattr(annotation, "__supertype__"):  # NewType
-            return self.of(annotation.__supertype__)
+    def plan(self, annotation: Any) -> Plan:
+        """Return the plan of a part; what contains itself is looked up when it is needed."""
+        if annotation in self._building:
+            return Plan(Any, lambda value: self.take(annotation, value), lambda value: self._written(annotation, value))
+        return self.of(annotation).plan
+
+    def take(self, annotation: Any, value: Any) -> Any:
+        """Make a value of what was read as plain data."""
+        ready = self.of(annotation)
+        found = msgspec.convert(value, ready.form, builtin_types=(bytes, bytearray))
+        return found if ready.finish is None else ready.finish(found)
+
+    # --- within --------------------------------------------------------------------------------------------------
+
+    def _keep(self, kind: type[Any]) -> Ready:
+        ready = Ready(self._plan_of(kind))
+        if kind.__module__ in ("builtins", "typing") or not kind.__flags__ & _MADE:
+            self._fixed[kind] = ready
+        else:
+            setattr(kind, _OWN, ready)
+        return ready
+
+    def _fields_of(self, kind: type[Any]) -> tuple[tuple[str, ...] | None, Function | None]:
+        ready = self.of(kind)
+        if ready.names is _UNKNOWN:
+            ready.names = names_of(kind)
+        return ready.names, ready.write
+
+    def _written(self, annotation: Any, value: Any) -> Any:
+        write = self.of(annotation).write
+        return self.mark(value) if write is None else write(value)
+
+    def _plan_of(self, annotation: Any) -> Plan:
+        annotation = bare(annotation)
+        if is_exact(annotation):
+            return Plan(annotation)
+        if annotation is Any or annotation is object or isinstance(annotation, typing.TypeVar):
+            return Plan(Any, None, self.mark, is_plain)
+        self._building.add(annotation)
+        try:
+            return self._inexact(annotation)
+        finally:
+            self._building.discard(annotation)
+
+    def _inexact(self, annotation: Any) -> Plan:
         origin, arguments = get_origin(annotation), get_args(annotation)
-        if origin is typing.Literal:
-            return Plan(None, _one_of(arguments)) if all(type(value) in _NATIVE for value in arguments) else _BY_ITSELF
-        if origin is typing.Annotated:
-            return self.of(arguments[0])
         if origin in (typing.Union, types.UnionType):
-            return self._union_plan(arguments)
-        if isinstance(origin, type) and issubclass(origin, Collection):
-            return self._collection_plan(origin, arguments)
-        if isinstance(origin, type) and (attrs.has(origin) or issubclass(origin, msgspec.Struct)):
-            return self.of(origin)
-        return Plan(mark, _anything)
+            return union_plan(self, arguments)
+        if origin is typing.Literal:
+            return literal_plan(self, arguments)
+        kind = origin or annotation
+        if not isinstance(kind, type):
+            return self._nothing(str(annotation))
+        if has_fields(kind):
+            return self._fields_plan(shape_of(kind, dict(zip(_variables(kind), arguments, strict=False))))
+        if typing.is_typeddict(kind):
+            return self._typed_dict_plan(kind)
+        if kind in MARKS:
+            return scalar_plan(self, {kind})
+        if issubclass(kind, enum.Enum):
+            return literal_plan(self, list(kind.__members__.values()))
+        if issubclass(kind, str | int | float | bytes):
+            return _scalar_subclass_plan(self, kind)
+        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+            return self._named_tuple_plan(kind)
+        if issubclass(kind, Collection) or kind in _ITERABLE:
+            return self._collection_plan(kind, arguments)
+        return self._nothing(kind.__qualname__)
 
-    # --- objects with fields -------------------------------------------------------------------------------------
+    def _collection_plan(self, kind: type[Any], arguments: tuple[Any, ...]) -> Plan:
+        if issubclass(kind, Mapping):
+            key, value = arguments or (Any, Any)
+            return map_plan(kind, self.plan(key), self.plan(value))
+        if issubclass(kind, tuple) and arguments and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+            return row_plan([self.plan(argument) for argument in arguments])
+        return items_plan(kind, self.plan(arguments[0] if arguments else Any))
 
-    def _fields_plan(self, kind: type[Any]) -> Plan:
-        if kind in self._within:  # a class that contains itself
-            return Plan(lambda value: self.of(kind).write(value), lambda value, path: self.of(kind).read(value, path))  # type: ignore[misc]
-        self._within.add(kind)
-        try:
-            hints = _hints(kind)
-            fields = attrs.fields(kind)
-            plans = {field.name: self.of(hints.get(field.name, Any)) for field in fields}
-        finally:
-            self._within.discard(kind)
-        is_plain = all(plan == _BY_ITSELF for plan in plans.values()) and not any(
-            field.name.startswith("_") or not field.init or field.validator or field.converter for field in fields
-        )
-        if is_plain:
-            return _BY_ITSELF
-        names = [field.name for field in fields]
-        writes = [(name, plans[name].write) for name in names]
+    def _named_tuple_plan(self, kind: Any) -> Plan:
+        hints = hints_of(kind)
+        row = row_plan([self.plan(substitute(hints.get(name, Any), {})) for name in kind._fields])
+        finish: Function = row.finish or list
+        return Plan(row.form, lambda values: kind(*finish(values)), row.write, row.is_plain)
 
-        def write(value: Any) -> dict[str, Any]:
-            return {
-                name: getattr(value, name) if convert is None else convert(getattr(value, name))
-                for name, convert in writes
-            }
+    def _typed_dict_plan(self, kind: Any) -> Plan:
+        plans = {name: self.plan(substitute(hint, {})) for name, hint in hints_of(kind).items()}
+        needed = kind.__required_keys__
 
-        reads = [
-            (field.name, field.alias, plans[field.name].read or _by_msgspec(hints.get(field.name, Any)))
-            for field in fields
-            if field.init
+        def each(items: dict[str, Any], part: str) -> dict[str, Any]:
+            made = {}
+            for name, value in items.items():
+                if name in plans:
+                    try:
+                        convert = getattr(plans[name], part)
+                        found = value
+                        if part == "finish":
+                            found = msgspec.convert(value, plans[name].form, builtin_types=(bytes, bytearray))
+                        made[name] = found if convert is None else convert(found)
+                    except REFUSALS as error:
+                        raise Misfit.of(error).within(f".{name}") from None
+            if missing := needed - made.keys():
+                raise Misfit(f"{kind.__qualname__} needs {', '.join(sorted(missing))}")
+            return made
+
+        return Plan(dict[str, Any], lambda items: each(items, "finish"), lambda items: each(items, "write"))
+
+    def _nothing(self, name: str) -> Plan:
+        def refuse(value: Any) -> Any:
+            raise Misfit(f"what is declared as {name} cannot cross a process border")
+
+        return Plan(Any, refuse, self.mark)
+
+    def _fields_plan(self, shape: Shape) -> Plan:
+        plans = [(field.name, self.plan(field.hint)) for field in shape.fields]
+        defined = [
+            (field.name, plan.form) if field.default is None else (field.name, plan.form, msgspec.UNSET)
+            for field, (_, plan) in zip(shape.fields, plans, strict=True)
         ]
-        needed = {field.name for field in fields if field.init and field.default is attrs.NOTHING}
+        form = msgspec.defstruct(shape.kind.__name__, defined, kw_only=True)
+        finishes = [(place, name, plan.finish) for place, (name, plan) in enumerate(plans) if plan.finish is not None]
+        writes = [(name, plan.write) for name, plan in plans]
+        return Plan(form, _object_finish(shape, finishes), _object_writer(writes), _object_check(shape, plans))
 
-        def read(value: Any, path: str) -> Any:
-            found = _fields_of(value, kind, names, needed, path)
-            arguments = {
-                alias: convert(found[name], f"{path}.{name}") for name, alias, convert in reads if name in found
-            }
-            try:
-                return kind(**arguments)
-            except (TypeError, ValueError) as error:
-                raise PackingError(f"it is no {kind.__qualname__}: {error} @ {path}") from None
 
-        return Plan(write, read)
+_ITERABLE = (typing.get_origin(typing.Iterable[int]), typing.get_origin(typing.Collection[int]))
 
-    def _structs_plan(self, kind: type[Any]) -> Plan:
-        if kind in self._within:
-            return Plan(lambda value: self.of(kind).write(value), lambda value, path: self.of(kind).read(value, path))  # type: ignore[misc]
-        self._within.add(kind)
+
+def _variables(kind: Any) -> tuple[Any, ...]:
+    return getattr(kind, "__parameters__", ())
+
+
+def _owner(annotation: Any) -> Any:
+    """Return a class that a type is made of and that something can be kept on; None where there is none."""
+    for part in (get_origin(annotation), *get_args(annotation)):
+        if isinstance(part, type):
+            if part.__flags__ & _MADE and part.__module__ != "typing":
+                return part
+        else:
+            found = None if part is None else _owner(part)
+            if found is not None:
+                return found
+    return None
+
+
+def _scalar_subclass_plan(plans: Plans, kind: type[Any]) -> Plan:
+    base = next(base for base in (str, int, float, bytes) if issubclass(kind, base))
+    return Plan(base, kind, plans.mark)
+
+
+def _object_writer(writes: list[tuple[str, Function | None]]) -> Function:
+    def write(value: Any) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        name = ""
         try:
-            hints = _hints(kind)
-            names = [name for name in hints if typing.get_origin(hints[name]) is not typing.ClassVar]
-            plans = {name: self.of(hints[name]) for name in names}
-        finally:
-            self._within.discard(kind)
-        if all(plan == _BY_ITSELF for plan in plans.values()):
-            return _BY_ITSELF
+            for name, convert in writes:
+                found = getattr(value, name)
+                made[name] = found if convert is None else convert(found)
+        except REFUSALS as error:
+            raise Misfit.of(error).within(f".{name}") from None
+        return made
 
-        def write(value: Any) -> dict[str, Any]:
-            return {name: (plans[name].write or _same)(getattr(value, name)) for name in names}
-
-        def read(value: Any, path: str) -> Any:
-            found = _fields_of(value, kind, names, set(), path)
-            made = {
-                name: (plans[name].read or _by_msgspec(hints[name]))(found[name], f"{path}.{name}")
-                for name in names
-                if name in found
-            }
-            try:
-                return kind(**made)
-            except (TypeError, ValueError) as error:
-                raise PackingError(f"it is no {kind.__qualname__}: {error} @ {path}") from None
-
-        return Plan(write, read)
-
-    # --- unions and collections ----------------------------------------------------------------------------------
-
-    def _union_plan(self, members: Sequence[Any]) -> Plan:
-        objects = {member.__name__: member for member in members if isinstance(member, type) and _has_fields(member)}
-        others = [member for member in members if not (isinstance(member, type) and _has_fields(member))]
-        if len(objects) <= 1 and len(others) == 1 and others[0] is type(None):
-            [only] = objects.values() or [None]
-            inner = self.of(only) if only is not None else _BY_ITSELF
-            if inner == _BY_ITSELF:
-                return _BY_ITSELF
-            return Plan(_or_none(inner.write), _or_none_read(inner.read))
-        if not objects:
-            if all(member in _NATIVE for member in others):
-                return _BY_ITSELF
-            kinds = tuple(_runtime(member) for member in others)
-            if all(member in (*_NATIVE, *_MARKED) for member in others):
-                return Plan(mark, _one_kind_of(kinds))
-            return self._optional_or_any(others)
-
-        def write(value: Any) -> Any:
-            if type(value).__name__ in objects:
-                plan = self.of(type(value))
-                fields = value if plan.write is None else plan.write(value)
-                return {_TAG: type(value).__name__, "value": fields}
-            return mark(value)
-
-        def read(value: Any, path: str) -> Any:
-            if isinstance(value, dict) and value.get(_TAG) in objects:
-                kind = objects[value[_TAG]]
-                return (self.of(kind).read or _by_msgspec(kind))(value.get("value"), path)
-            if any(isinstance(value, _runtime(member)) for member in others):
-                return value
-            raise PackingError(f"it is none of {', '.join((*objects, *map(str, others)))} @ {path}")
-
-        return Plan(write, read)
-
-    def _optional_or_any(self, members: Sequence[Any]) -> Plan:
-        rest = [member for member in members if member is not type(None)]
-        if len(rest) == 1:
-            inner = self.of(rest[0])
-            if inner == _BY_ITSELF:
-                return _BY_ITSELF
-            return Plan(_or_none(inner.write), _or_none_read(inner.read or _by_msgspec(rest[0])))
-        return Plan(mark, _anything)
-
-    def _collection_plan(self, origin: type[Any], arguments: Sequence[Any]) -> Plan:
-        if issubclass(origin, Mapping):
-            keys, values = arguments
-            key, value = self.of(keys), self.of(values)
-            if key == _BY_ITSELF and value == _BY_ITSELF:
-                return _BY_ITSELF
-            return Plan(_map_writer(key.write, value.write), _map_reader(key.read, value.read, keys, values))
-        if issubclass(origin, tuple) and not (len(arguments) == 2 and arguments[1] is Ellipsis):
-            plans = [self.of(argument) for argument in arguments]
-            if all(plan == _BY_ITSELF for plan in plans):
-                return _BY_ITSELF
-            return Plan(_row_writer(plans), _row_reader(plans, arguments))
-        item = self.of(arguments[0])
-        make = _maker(origin)
-        if item == _BY_ITSELF and make in (list, tuple, set, frozenset):
-            return _BY_ITSELF
-        return Plan(_list_writer(item.write), _container(make, item.read or _by_msgspec(arguments[0])))
+    return write
 
 
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(kind)
-    except (NameError, TypeError):  # a name that is there for type checkers only
-        return {}
+def _object_check(shape: Shape, plans: list[tuple[str, Plan]]) -> Callable[[Any], bool] | None:
+    checks: list[tuple[str, Callable[[Any], bool]]] = []
+    for name, plan in plans:
+        if plan.write is not None:
+            if plan.is_plain is None:
+                return None
+            checks.append((name, plan.is_plain))
+    if not shape.is_native:
+        return None
+
+    def check(value: Any) -> bool:
+        for name, fits in checks:  # noqa: SIM110
+            if not fits(getattr(value, name)):
+                return False
+        return True
+
+    return check
 
 
-def _has_fields(kind: type[Any]) -> bool:
-    return attrs.has(kind) or issubclass(kind, msgspec.Struct) or hasattr(kind, "__dataclass_fields__")
+def _object_finish(shape: Shape, finishes: list[tuple[int, str, Function]]) -> Function:
+    make, unset = shape.make, msgspec.UNSET
 
-
-def _runtime(member: Any) -> Any:
-    if member is None:
-        return type(None)
-    if member is float:
-        return (float, int)
-    found = get_origin(member) or member
-    return found if isinstance(found, type) else object
-
-
-def _fields_of(value: Any, kind: type[Any], names: Iterable[str], needed: set[str], path: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise PackingError(f"a {kind.__qualname__} is needed, not {type(value).__name__} @ {path}")
-    missing = needed - value.keys()
-    if missing:
-        raise PackingError(f"{kind.__qualname__} needs {', '.join(sorted(missing))} @ {path}")
-    return {name: value[name] for name in names if name in value}
-
-
-# --- ways out ----------------------------------------------------------------------------------------------------
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _or_none(write: Write | None) -> Write | None:
-    return None if write is None else lambda value: None if value is None else write(value)
-
-
-def _map_writer(key: Write | None, value: Write | None) -> Write:
-    if key is None and value is mark:
-
-        def write_cells(items: Mapping[Any, Any]) -> dict[Any, Any]:
-            for item in items.values():
-                kind = item.__class__
-                if kind not in PLAIN and (kind is not int or not -(2**63) <= item < 2**64):
-                    return {name: mark(item) for name, item in items.items()}
-            return items if items.__class__ is dict else dict(items)
-
-        return write_cells
-    one, other = key or _same, value or _same
-    return lambda items: {one(name): other(item) for name, item in items.items()}
-
-
-def _list_writer(item: Write | None) -> Write:
-    return list if item is None else lambda items: [item(one) for one in items]
-
-
-def _row_writer(plans: Sequence[Plan]) -> Write:
-    writes = [plan.write or _same for plan in plans]
-    return lambda items: [write(item) for write, item in zip(writes, items, strict=True)]
-
-
-# --- ways in -----------------------------------------------------------------------------------------------------
-
-
-def _anything(value: Any, path: str) -> Any:
-    return value
-
-
-def _instance(kind: type[Any]) -> Read:
-    def read(value: Any, path: str) -> Any:
-        if isinstance(value, kind) and (kind is not date or not isinstance(value, datetime)):
-            return value
-        raise PackingError(f"a {kind.__name__} is needed, not {type(value).__name__} @ {path}")
-
-    return read
-
-
-def _one_of(values: Sequence[Any]) -> Read:
-    def read(value: Any, path: str) -> Any:
-        if value in values:
-            return value
-        raise PackingError(f"one of {', '.join(map(repr, values))} is needed, not {value!r} @ {path}")
-
-    return read
-
-
-def _one_kind_of(kinds: tuple[Any, ...]) -> Read:
-    flat = tuple(one for kind in kinds for one in (kind if isinstance(kind, tuple) else (kind,)))
-
-    def read(value: Any, path: str) -> Any:
-        if isinstance(value, flat):
-            return value
-        names = ", ".join(kind.__name__ for kind in flat)
-        raise PackingError(f"one of {names} is needed, not {type(value).__name__} @ {path}")
-
-    read.flat = flat  # type: ignore[attr-defined]
-    return read
-
-
-def _or_none_read(read: Read | None) -> Read | None:
-    return None if read is None else lambda value, path: None if value is None else read(value, path)
-
-
-def _by_msgspec(annotation: Any) -> Read:
-    def read(value: Any, path: str) -> Any:
+    def finish(found: Any) -> Any:
+        values = list(astuple(found))
+        name = ""
         try:
-            return msgspec.convert(value, Any if annotation is object else annotation)
-        except (msgspec.MsgspecError, TypeError, ValueError) as error:
-            raise PackingError(f"{error} @ {path}") from None
+            for place, name, take in finishes:
+                value = values[place]
+                if value is not unset:
+                    values[place] = take(value)
+        except REFUSALS as error:
+            raise Misfit.of(error).within(f".{name}") from None
+        return make(*values)
 
-    return read
-
-
-def _map_reader(key: Read | None, value: Read | None, keys: Any, values: Any) -> Read:
-    one = None if keys is str and key is None else key or _by_msgspec(keys)
-    other = value or _by_msgspec(values)
-    flat: tuple[type[Any], ...] | None = getattr(other, "flat", None)
-
-    def read(items: Any, path: str) -> Any:
-        if not isinstance(items, dict):
-            raise PackingError(f"a map is needed, not {type(items).__name__} @ {path}")
-        if one is None and flat is not None:  # the cells of a row
-            for name, item in items.items():
-                if name.__class__ is not str or not isinstance(item, flat):
-                    other(item, f"{path}.{name}")
-                    raise PackingError(f"a text is needed as a key, not {type(name).__name__} @ {path}")
-            return items
-        if one is None:
-            for name in items:
-                if not isinstance(name, str):
-                    raise PackingError(f"a text is needed as a key, not {type(name).__name__} @ {path}")
-            return {name: other(item, f"{path}.{name}") for name, item in items.items()}
-        return {one(name, path): other(item, f"{path}.{name}") for name, item in items.items()}
-
-    return read
-
-
-def _container(make: Callable[[Iterable[Any]], Any], item: Read) -> Read:
-    def read(items: Any, path: str) -> Any:
-        if not isinstance(items, list | tuple | set | frozenset):
-            raise PackingError(f"a list is needed, not {type(items).__name__} @ {path}")
-        return make([item(one, f"{path}[{place}]") for place, one in enumerate(items)])
-
-    return read
-
-
-def _row_reader(plans: Sequence[Plan], arguments: Sequence[Any]) -> Read:
-    reads = [plan.read or _by_msgspec(argument) for plan, argument in zip(plans, arguments, strict=True)]
-
-    def read(items: Any, path: str) -> Any:
-        if not isinstance(items, list | tuple) or len(items) != len(reads):
-            raise PackingError(f"{len(reads)} items are needed @ {path}")
-        return tuple(
-            convert(one, f"{path}[{place}]") for place, (convert, one) in enumerate(zip(reads, items, strict=True))
-        )
-
-    return read
-
-
-def _maker(origin: type[Any]) -> Callable[[Iterable[Any]], Any]:
-    if issubclass(origin, tuple):
-        return tuple
-    if issubclass(origin, frozenset):
-        return frozenset
-    if issubclass(origin, AbstractSet):
-        return set if issubclass(origin, set) else frozenset
-    return list
+    return finish
