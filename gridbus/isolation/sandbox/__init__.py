@@ -1,5 +1,6 @@
 """What confines a process, and what of it holds on this machine."""
 
+from gridbus.isolation.sandbox.confine import LAYERS, confine
 from gridbus.isolation.sandbox.spec import SandboxSpec
 
-__all__ = ["SandboxSpec"]
+__all__ = ["LAYERS", "SandboxSpec", "confine"]
