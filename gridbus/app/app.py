@@ -71,12 +71,16 @@ class App:
             strict: raise where a plugin does not start, instead of going on without it.
             health_interval: seconds between two checks of how plugins are; None for none but those that are asked for.
             grace: seconds for what is left to do at the end, at each step.
+            isolation: says where a plugin runs for which nobody did: by default those that are neither the
+                application's own nor official get processes of their own.
+            require_sandbox: refuse plugins that are not trusted where this machine cannot confine them.
             clock: where time comes from.
             trace: called with each event from the very first on; must be quick.
         """
         self._name, self._grid_config = name, grid or GridConfig()
         self._rows, self._sources = rows, tuple(plugins)
         self._ids: tuple[str | None, ...] = (None,) * len(self._sources)  # that the plugins are to have, where told
+        self._settings: tuple[dict[str, Any], ...] = ({},) * len(self._sources)  # options of their registration
         self._storage_given, self._grants = storage, dict(grants or {})
         self._strict, self._health_interval = strict, health_interval
         self._grace, self._clock, self._trace = grace, clock, trace
@@ -105,9 +109,16 @@ class App:
             storage=config.storage,
             grants={plugin_id: one.grants for plugin_id, one in enabled.items() if one.grants is not None},
             strict=strict,
-            **{"health_interval": config.health_interval, **options},
+            **{
+                "health_interval": config.health_interval,
+                "require_sandbox": config.isolation.require,
+                **options,
+            },
         )
         app._ids = tuple(enabled)
+        app._settings = tuple(
+            {"isolation": one.isolation, "limits": one.limits or None, "site": one.site} for one in enabled.values()
+        )
         return app
 
     @property
@@ -212,9 +223,9 @@ class App:
         """Start the plugins in the order of their dependencies; one that fails does not keep the others from it."""
         errors: list[PluginError] = []
         ids: list[str] = []
-        for source, plugin_id in zip(self._sources, self._ids, strict=True):
+        for source, plugin_id, settings in zip(self._sources, self._ids, self._settings, strict=True):
             try:
-                info = await manager.register(source)
+                info = await manager.register(source, **settings)
                 if plugin_id not in (None, info.id):
                     await self._refuse_other(manager, info.id, str(plugin_id))
                 ids.append(info.id)

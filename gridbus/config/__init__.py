@@ -1,7 +1,7 @@
 """The file that declares an application."""
 
 from gridbus.config.checking import CheckReport, ConfigProblem, check_config
-from gridbus.config.model import AppConfig, GridConfig, PluginConfig, StorageConfig, StorageKind
+from gridbus.config.model import AppConfig, GridConfig, IsolationConfig, PluginConfig, StorageConfig, StorageKind
 from gridbus.config.reading import read_config
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "CheckReport",
     "ConfigProblem",
     "GridConfig",
+    "IsolationConfig",
     "PluginConfig",
     "StorageConfig",
     "StorageKind",

@@ -11,7 +11,8 @@ import attrs
 
 from gridbus.errors import ConfigError, PluginValidationError
 from gridbus.events.grid import Column
-from gridbus.manifest import Permission
+from gridbus.manifest import Isolation, Permission, ResourceLimits
+from gridbus.manifest.limits import changed_limits
 
 
 class StorageKind(enum.StrEnum):
@@ -60,6 +61,9 @@ class PluginConfig:
     enabled: bool = True
     config: Mapping[str, Any] = attrs.field(factory=dict)  #: what the plugin itself reads
     grants: tuple[str, ...] | None = None  #: permissions; what the plugin asks for where None
+    isolation: Isolation | None = None  #: inline or process, whatever the plugin says; by trust where None
+    limits: Mapping[str, Any] = attrs.field(factory=dict)  #: instead of the plugin's own, by name
+    site: Path | None = None  #: a folder with libraries of its own; relative to the folder of the application's file
 
     def __attrs_post_init__(self) -> None:
         """Refuse permissions that are none."""
@@ -69,6 +73,10 @@ class PluginConfig:
                 Permission.parse(text)
             except PluginValidationError as error:
                 problems.append(f"{error} @ grants[{index}]")
+        try:
+            changed_limits(ResourceLimits(), self.limits)
+        except PluginValidationError as error:
+            problems += [f"{problem.replace(' @ ', ' @ limits.')}" for problem in error.details["problems"]]
         if problems:
             raise ConfigError("plugin", problems)
 
@@ -79,12 +87,20 @@ class PluginConfig:
 
 
 @attrs.frozen(kw_only=True)
+class IsolationConfig:
+    """What is asked of the sandbox."""
+
+    require: bool = True  #: refuse plugins that are not trusted where this machine cannot confine them
+
+
+@attrs.frozen(kw_only=True)
 class AppConfig:
     """An application."""
 
     name: str = "app"
     grid: GridConfig = GridConfig()
     storage: StorageConfig = StorageConfig()
+    isolation: IsolationConfig = IsolationConfig()
     health_interval: float = 30.0  #: seconds between two checks of how plugins are
     plugins: Mapping[str, PluginConfig] = attrs.field(factory=dict)  #: by id; they start in this order
 

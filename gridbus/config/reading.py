@@ -54,7 +54,11 @@ def structured(data: dict[str, Any], path: Path) -> AppConfig:
     if storage.path is not None:
         storage = attrs.evolve(storage, path=path.parent / storage.path)
     plugins = {
-        plugin_id: one if one.use is None else attrs.evolve(one, use=resolved_use(one.use, path))
+        plugin_id: attrs.evolve(
+            one,
+            use=None if one.use is None else resolved_use(one.use, path),
+            site=None if one.site is None else path.parent / one.site,
+        )
         for plugin_id, one in config.plugins.items()
     }
     return attrs.evolve(config, grid=grid, storage=storage, plugins=plugins)

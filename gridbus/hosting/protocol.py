@@ -97,9 +97,7 @@ class Subscribe(_Struct):
     subject: str  #: topic, pattern or channel; path of a payload type where ``is_type``
     name: str
     is_type: bool = False
-    payload: str | None = (
-        None  #: path (``module:Class``) of the payload type; a server's message type by name
-    )
+    payload: str | None = None  #: path (``module:Class``) of the payload type; a server's message type by name
     reply: str | None = None  #: a server's reply type by name
     is_stream: bool = False  #: a server that streams
     capacity: int = 1024

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -82,6 +84,26 @@ class ResourceLimits:
                 problems.append(f"{kind} above 0 is needed, not {shown(value)} @ {field.name}")
         if problems:
             raise PluginValidationError(listed("limits", problems), problems=tuple(problems))
+
+
+def changed_limits(limits: ResourceLimits, changes: Mapping[str, Any]) -> ResourceLimits:
+    """Return limits with some of them replaced, by name.
+
+    Raises:
+        PluginValidationError: there is no such limit, or it is not a number above 0; all problems are listed.
+    """
+    known = [field.name for field in attrs.fields(ResourceLimits)]
+    problems = [
+        f"there is no such limit, choose from {', '.join(known)} @ {name}" for name in changes if name not in known
+    ]
+    try:
+        changed = attrs.evolve(limits, **{name: value for name, value in changes.items() if name in known})
+    except PluginValidationError as error:
+        problems += error.details["problems"]
+    else:
+        if not problems:
+            return changed
+    raise PluginValidationError(listed("limits", problems), problems=tuple(problems))
 
 
 @attrs.frozen(kw_only=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from gridbus.manifest import Isolation, ResourceLimits
-from gridbus.plugins.apart import Apart, find, may_be_apart
+from gridbus.plugins.apart import Apart, find, limited, may_be_apart
 from gridbus.plugins.loader import Loader, PluginSource
 from gridbus.plugins.record import Record
 from gridbus.plugins.trust import IsolationPolicy, by_manifest
@@ -26,7 +25,7 @@ class Admission:
         config: Any = None,
         *,
         isolation: Isolation | str | None = None,
-        limits: ResourceLimits | None = None,
+        limits: ResourceLimits | Mapping[str, Any] | None = None,
         site: Path | str | None = None,
     ) -> Record:
         """Return the record of a plugin; arguments and errors as ``PluginManager.register``."""
@@ -40,6 +39,6 @@ class Admission:
         else:
             record = await self._loader.load(source, config)
             if limits is not None:
-                record.metadata = attrs.evolve(record.metadata, limits=limits)
+                record.metadata = limited(record.metadata, limits)
         record.again = (*record.again, {"isolation": isolation, "limits": limits, "site": site})
         return record

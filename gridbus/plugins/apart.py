@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import attrs
 
 from gridbus.errors import PluginConflictError, PluginLoadError, PluginPermissionError, PluginValidationError
 from gridbus.manifest import Isolation, Permission, PermissionKind, PluginMetadata, ResourceLimits
+from gridbus.manifest.limits import changed_limits
 from gridbus.plugins.config import plugin_name
 from gridbus.plugins.discovery import entry_of
 from gridbus.plugins.hosting import HostRequest, PluginHost
@@ -98,7 +99,9 @@ class Apart:
     def __init__(self, host: PluginHost | None, grant: Granting) -> None:
         self._host, self._grant = host, grant
 
-    async def load(self, place: Place, *, limits: ResourceLimits | None, site: Path | None) -> Record:
+    async def load(
+        self, place: Place, *, limits: ResourceLimits | Mapping[str, Any] | None, site: Path | None
+    ) -> Record:
         """Return the record of a plugin that a process has loaded.
 
         Raises:
@@ -123,14 +126,14 @@ class Apart:
                 return self._record(hosted, place)
             hosted.release()
         if limits is not None:
-            metadata = attrs.evolve(metadata, limits=limits)
+            metadata = limited(metadata, limits)
         check_core(metadata)
         granted = await self._grant(metadata)
         refuse_exec(metadata, granted)
         kept = tuple(permission for permission in granted if permission.kind in OF_THE_SANDBOX)
         hosted = await self._host.load(self._request(place, metadata, kept, site, is_known=is_known))
         if limits is not None:
-            hosted.metadata = attrs.evolve(hosted.metadata, limits=limits)
+            hosted.metadata = limited(hosted.metadata, limits)
         return self._record(hosted, place)
 
     def _request(
@@ -156,6 +159,13 @@ class Apart:
 
     def _record(self, hosted: Any, place: Place) -> Record:
         return Record(hosted, hosted.metadata, origin=place.origin, again=place.again, unload=nothing, hosted=hosted)
+
+
+def limited(metadata: PluginMetadata, limits: ResourceLimits | Mapping[str, Any]) -> PluginMetadata:
+    """Return metadata with other limits, or some other ones."""
+    if not isinstance(limits, ResourceLimits):
+        limits = changed_limits(metadata.limits, limits)
+    return attrs.evolve(metadata, limits=limits)
 
 
 def refuse_exec(metadata: PluginMetadata, granted: tuple[Permission, ...]) -> None:

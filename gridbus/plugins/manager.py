@@ -116,7 +116,7 @@ class PluginManager(Directory):
         config: Any = None,
         *,
         isolation: Isolation | str | None = None,
-        limits: ResourceLimits | None = None,
+        limits: ResourceLimits | Mapping[str, Any] | None = None,
         site: Path | str | None = None,
     ) -> PluginInfo:
         """Load, configure and check a plugin; nothing of it runs before ``initialize``.
@@ -125,7 +125,7 @@ class PluginManager(Directory):
             plugin: an instance, a class, ``module:Class``, a folder with a manifest, or the id of an installed one.
             config: a configuration, or plain values to make one of; not for instances, which have theirs.
             isolation: where it runs, whatever it says itself; the manager's policy decides where None.
-            limits: what it may use, whatever it says itself.
+            limits: what it may use, whatever it says itself; or some of the limits, by name.
             site: a folder with libraries of its own, which its process finds before all others.
 
         Raises:

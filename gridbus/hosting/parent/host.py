@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from gridbus.bus import Bus
+from gridbus.bus import Bus, Job
 from gridbus.errors import SandboxError
 from gridbus.hosting.parent.event_relay import PackedEvents
 from gridbus.hosting.parent.life import Life
@@ -74,6 +74,7 @@ class ProcessHost:
         self._report: SandboxReport | None = None
         self._probing = anyio.Lock()
         self._plugins: set[HostedPlugin] = set()
+        self._beating: Job | None = None
 
     async def sandbox(self) -> SandboxReport:
         """Return what holds on this machine; found out once."""
@@ -107,8 +108,11 @@ class ProcessHost:
             )
         if not report.holds:
             logger.warning("plugin %r runs without a whole sandbox: see gridbus doctor", name)
+        if self._beating is None:
+            self._beating = self.bus.start_job(self._beat, name="heartbeat of processes", owner="manager")
         plugin = HostedPlugin(self, partial(self._start, request, report.holds and self._is_confined), plugin_id=name)
         try:
+            self._plugins.add(plugin)
             await plugin.load(request.config)
         except BaseException:
             plugin.release()
@@ -117,8 +121,21 @@ class ProcessHost:
 
     async def aclose(self) -> None:
         """End all processes, the zygote at last."""
+        if self._beating is not None:
+            self._beating.cancel()
         await self.meter.aclose()
         await self._zygote.aclose()
+
+    def forget(self, plugin: HostedPlugin) -> None:
+        """Note that a plugin is gone."""
+        self._plugins.discard(plugin)
+
+    async def _beat(self) -> None:
+        """Ask processes that have nothing to do whether they still answer; the meter notices those that do not."""
+        while True:
+            await self.bus.clock.sleep(self.heartbeat)
+            for plugin in tuple(self._plugins):
+                plugin.ping()
 
     async def _start(self, request: HostRequest, confined: bool, granted: tuple[Permission, ...] | None = None) -> Life:
         spec = self._spec(request, confined, request.granted if granted is None else granted)

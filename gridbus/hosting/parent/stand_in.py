@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
@@ -162,6 +163,7 @@ class HostedPlugin:
         if life is not None:
             life.drop()
         self.on_state = _ignore
+        self._host.forget(self)
 
     def process_usage(self) -> Mapping[str, Any]:
         """Return what its process uses: fields of ``ResourceUsage``."""
@@ -175,6 +177,19 @@ class HostedPlugin:
         }
 
     # --- while it runs -------------------------------------------------------------------------------------------
+
+    def ping(self) -> None:
+        """Give a process that has nothing to do something that it answers at once."""
+        peer = self.peer
+        if peer is None or peer.pending:
+            return
+
+        async def ask() -> None:
+            with suppress(IsolationError):
+                await peer.call("ping", None)
+
+        self.poke()
+        self._bus.start_job(ask, name=f"ping of {self.id}", owner="manager")
 
     def poke(self) -> None:
         """Note that the process got work after it had none."""
