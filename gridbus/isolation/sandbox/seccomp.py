@@ -30,17 +30,17 @@ from gridbus.isolation.sandbox.syscalls import LAST_KNOWN
 
 _FREE = """
 read write close fstat stat lstat newfstatat statx poll ppoll select pselect6 lseek munmap brk mremap msync mincore
-madvise rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack restart_syscall pause pread64
-pwrite64 readv writev preadv pwritev preadv2 pwritev2 sendfile copy_file_range creat access faccessat faccessat2 mkdir
-mkdirat rmdir unlink unlinkat rename renameat renameat2 ftruncate fallocate fsync fdatasync flock getdents getdents64
-getcwd chdir fchdir readlink readlinkat statfs fstatfs umask fadvise64 readahead pipe pipe2 dup dup2 dup3 eventfd
-eventfd2 signalfd signalfd4 timerfd_create timerfd_settime timerfd_gettime epoll_create epoll_create1 epoll_ctl epoll_wait
-epoll_pwait epoll_pwait2 nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time times getitimer setitimer
-alarm getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid
-getpriority capget getrusage getrlimit sysinfo uname getcpu sched_yield sched_getaffinity sched_getparam
-sched_getscheduler sched_get_priority_max sched_get_priority_min futex futex_waitv futex_wake futex_wait futex_requeue
-set_robust_list set_tid_address rseq membarrier getrandom mseal wait4 waitid exit exit_group recvfrom recvmsg recvmmsg
-shutdown getsockname getpeername getsockopt
+madvise rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack restart_syscall pause
+pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 sendfile copy_file_range creat access faccessat
+faccessat2 mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 ftruncate fallocate fsync fdatasync flock
+getdents getdents64 getcwd chdir fchdir readlink readlinkat statfs fstatfs umask fadvise64 readahead pipe pipe2 dup
+dup2 dup3 eventfd eventfd2 signalfd signalfd4 timerfd_create timerfd_settime timerfd_gettime epoll_create
+epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 nanosleep clock_nanosleep clock_gettime clock_getres
+gettimeofday time times getitimer setitimer alarm getpid getppid gettid getuid geteuid getgid getegid getresuid
+getresgid getgroups getpgrp getpgid getsid getpriority capget getrusage getrlimit sysinfo uname getcpu sched_yield
+sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min futex futex_waitv
+futex_wake futex_wait futex_requeue set_robust_list set_tid_address rseq membarrier getrandom mseal wait4 waitid exit
+exit_group recvfrom recvmsg recvmmsg shutdown getsockname getpeername getsockopt
 """
 
 #: nothing that a plugin needs, and much that has been an exploit: whoever calls these means harm
