@@ -6,52 +6,69 @@ from typing import Any
 
 import msgspec
 
-from gridbus.errors import PackingError
+from gridbus.isolation.wire.marks import decode, encode
+from gridbus.isolation.wire.misfits import REFUSALS, Misfit
 from gridbus.isolation.wire.plans import Plans
-from gridbus.isolation.wire.scalars import unmark
 
 _MAIN = "__gridbus_main__"
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_any = msgspec.msgpack.Decoder(ext_hook=unmark).decode
-_plans = Plans()  # worked out from classes, and gone with them
+_plans = Plans()  # keeps what it works out on the classes themselves
 
 
-def pack(value: object) -> bytes:
+def pack(value: object, kind: Any = None) -> bytes:
     """Return a value as bytes.
 
-    What has a declared type at the other end comes back as that; elsewhere objects come back as maps and enums as
-    their values. A zone of a time becomes its offset.
+    What has a declared type at the other end comes back as that, whatever subclass it was of. What has none comes back
+    as plain data: scalars, tuples and sets as they were, enums as their values, objects as maps. The zone of a time
+    becomes its offset from UTC.
+
+    Args:
+        value: plain data, or an object of a class with fields (attrs, dataclass, msgspec).
+        kind: its declared type, where its class does not say all: ``list[A | B]``.
 
     Raises:
         PackingError: something in it is no data; the message ends with ``@ path``.
     """
     try:
-        write = _plans.of(type(value)).write
-        return _encode(value if write is None else write(value))
-    except PackingError:
-        raise
-    except (TypeError, ValueError, OverflowError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
-        name = type(value).__qualname__
-        raise PackingError(f"a {name} cannot cross a process border: {error}") from None
+        if kind is None:
+            plan = _plans.of(value.__class__)
+            write, fits = plan.write_alone, plan.plain_alone
+        else:
+            plan = _plans.of(kind)
+            write, fits = plan.write, plan.is_plain
+        if write is None or (fits is not None and fits(value)):
+            return encode(value)
+        return encode(write(value))
+    except REFUSALS:
+        return _pack_slowly(value, kind)
+
+
+def _pack_slowly(value: object, kind: Any) -> bytes:
+    """Pack what is rare (an integer beyond 64 bits, a map that is no dict), or say what is wrong with it, and where."""
+    try:
+        write = _plans.of(value.__class__).write_alone if kind is None else _plans.of(kind).write
+        return encode(_plans.mark(value if write is None else write(value)))
+    except REFUSALS as error:
+        raise Misfit.of(error).as_error(f"a {type(value).__qualname__} cannot cross a process border") from None
 
 
 def unpack(data: bytes | msgspec.Raw, type: Any) -> Any:
-    """Return what ``pack`` wrote, as a type; ``object`` takes it as it is.
+    """Return what ``pack`` wrote, as a type; ``object`` takes it as plain data.
 
     Raises:
         PackingError: it is not of that type; the message ends with ``@ path``.
     """
     try:
         plan = _plans.of(type)
-        if plan.read is None:
-            return msgspec.msgpack.decode(data, type=type)
-        return plan.read(_decode_any(data), "$")
-    except PackingError:
+        try:
+            found = plan.decode(data)
+        except msgspec.ValidationError:
+            found = msgspec.convert(decode(data), plan.form, builtin_types=(bytes, bytearray))
+        return found if plan.finish is None else plan.finish(found)
+    except MemoryError:
         raise
-    except (TypeError, ValueError, OverflowError, NameError, RecursionError, msgspec.MsgspecError) as error:
-        name = getattr(type, "__qualname__", None) or repr(type)
-        raise PackingError(f"what came is no {name}: {error}") from None
+    except Exception as error:  # classes refuse values with errors of their own
+        name = getattr(type, "__qualname__", None) or str(type)
+        raise Misfit.of(error).as_error(f"what came is no {name}") from None
 
 
 def type_path(kind: Any) -> str | None:

@@ -11,10 +11,10 @@ from typing import Any, get_args, get_origin
 import msgspec
 from msgspec.structs import astuple
 
-from gridbus.isolation.wire.containers import items_plan, map_plan, row_plan
+from gridbus.isolation.wire.containers import is_plain_list, is_plain_map, items_plan, map_plan, row_plan
 from gridbus.isolation.wire.exactness import bare, is_exact
 from gridbus.isolation.wire.marking import Marker
-from gridbus.isolation.wire.marks import MARKS, unmark
+from gridbus.isolation.wire.marks import MARKS, PLAIN, unmark
 from gridbus.isolation.wire.misfits import REFUSALS, Misfit
 from gridbus.isolation.wire.plan import Plan, is_plain
 from gridbus.isolation.wire.shapes import Shape, has_fields, hints_of, names_of, shape_of, substitute
@@ -26,17 +26,24 @@ _MOST_KEPT = 64
 _MADE = 1 << 9  # flag of classes that were made at run time, and may be gone some day: something can be kept on them
 
 Function = Callable[[Any], Any]
+_CHECKS = {dict: is_plain_map, list: is_plain_list}  # of what comes back as it is in any case
 _UNKNOWN: tuple[str, ...] = ("",)
 
 
 class Ready:
-    """The plan of a type, ready for use."""
+    """The plan of a type, ready for use.
 
-    __slots__ = ("decode", "finish", "form", "is_plain", "names", "plan", "write")
+    A value that is packed by its class alone is written by ``write_alone``: it may be read as plain data.
+    """
 
-    def __init__(self, plan: Plan) -> None:
+    __slots__ = ("decode", "finish", "form", "is_plain", "names", "plain_alone", "plan", "write", "write_alone")
+
+    def __init__(self, plan: Plan, kind: Any = None, mark: Function | None = None) -> None:
         self.plan = plan
         self.form, self.finish, self.write, self.is_plain = plan.form, plan.finish, plan.write, plan.is_plain
+        self.write_alone, self.plain_alone = plan.write, plan.is_plain
+        if kind is not None and not has_fields(kind) and kind not in PLAIN:
+            self.write_alone, self.plain_alone = mark, _CHECKS.get(kind)
         self.names: tuple[str, ...] | None = _UNKNOWN
         self.decode = msgspec.msgpack.Decoder(plan.form, ext_hook=unmark).decode
 
@@ -88,7 +95,7 @@ class Plans:
     # --- within --------------------------------------------------------------------------------------------------
 
     def _keep(self, kind: type[Any]) -> Ready:
-        ready = Ready(self._plan_of(kind))
+        ready = Ready(self._plan_of(kind), kind, self.mark)
         if kind.__module__ in ("builtins", "typing") or not kind.__flags__ & _MADE:
             self._fixed[kind] = ready
         else:
@@ -262,8 +269,8 @@ def _object_finish(shape: Shape, finishes: list[tuple[int, str, Function]]) -> F
         values = list(astuple(found))
         name = ""
         try:
-            for place, name, take in finishes:
-                value = values[place]
+            for place, field, take in finishes:
+                name, value = field, values[place]
                 if value is not unset:
                     values[place] = take(value)
         except REFUSALS as error:
