@@ -189,5 +189,11 @@ class ProcessHost:
 
 
 def _gridbus_paths() -> tuple[str, ...]:
-    """Return where gridbus itself is imported from, which need not be where Python looks by itself."""
-    return (str(Path(vars(sys.modules["gridbus"])["__file__"]).parent.parent),)
+    """Return where gridbus and what it needs are imported from, which need not be where Python looks by itself."""
+    found = []
+    for name in ("gridbus", "msgspec", "attrs", "attr", "anyio", "sniffio", "idna", "typing_extensions", "cattrs"):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:
+            place = Path(file).parent
+            found.append(str(place.parent if Path(file).name == "__init__.py" else place))
+    return tuple(dict.fromkeys(found))

@@ -101,7 +101,7 @@ class Life:
                 cpu_seconds_per_event=limits.cpu_seconds_per_event,
                 threads=limits.threads,
                 write_paths=self._hello.sandbox.write,
-                hang_after=max(self._host.hang_after, limits.handler_timeout + 5.0),
+                hang_after=max(self._host.hang_after, limits.handler_timeout + min(5.0, self._host.hang_after)),
             ),
             progress=self,
             reached=self._reached,
