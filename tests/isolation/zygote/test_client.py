@@ -27,7 +27,7 @@ import asyncio, sys
 from gridbus.isolation.zygote import Zygote
 
 async def main():
-    zygote = Zygote(entry="zygote_entries:commanded", preload=[], paths=[sys.argv[1]], use_fork=sys.argv[2] == "fork")
+    zygote = Zygote(entry="zygote_entries:stubborn", preload=[], paths=[sys.argv[1]], use_fork=sys.argv[2] == "fork")
     children = [await zygote.spawn() for _ in range(3)]
     for child in children:
         await asyncio.get_running_loop().sock_recv(child.socket, 100)

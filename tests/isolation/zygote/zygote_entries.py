@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -20,6 +21,13 @@ def commanded(sock: socket.socket, descriptors: socket.socket) -> None:
         words = lines.readline().decode().split()
     if words:
         globals()[f"do_{words[0]}"](sock, descriptors, *words[1:])
+
+
+def stubborn(sock: socket.socket, descriptors: socket.socket) -> None:
+    """Say hello and stay, whatever becomes of the socket."""
+    sock.sendall(b"here\n")
+    while True:
+        signal.pause()
 
 
 def do_return(sock: socket.socket, descriptors: socket.socket) -> None:
