@@ -21,6 +21,7 @@ _LOAD, _AND, _JUMP, _RETURN = 0x20, 0x54, 0x05, 0x06
 _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT = 0x15, 0x35, 0x45
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _PACK = struct.Struct("=HBBI").pack
+INSTRUCTION_SIZE, OPERAND_AT = 8, 4
 
 
 def verdict(action: int) -> Block:
@@ -76,7 +77,7 @@ def for_architecture(audit: int, then: Block, otherwise: Block) -> Block:
 
 
 def assemble(block: Block) -> bytes:
-    """Return the program as the kernel takes it."""
+    """Return the program as the kernel takes it, ``INSTRUCTION_SIZE`` bytes for each instruction."""
     if len(block) > MOST_INSTRUCTIONS:
         raise ValueError(f"a filter of {len(block)} instructions, the kernel takes {MOST_INSTRUCTIONS}")
     return b"".join([_PACK(*instruction) for instruction in block])

@@ -51,7 +51,7 @@ def confine(spec: SandboxSpec, keep: Collection[int], *, parent: int | None = No
         applied["parent"] = end_with_parent(kernel, parent)
     applied["nice"] = be_nice(spec.nice)
     if kernel is None or not spec.enforce:
-        applied["limits"] = apply_limits(machine, spec, descriptors=descriptors, in_use=address_space(machine))
+        applied["limits"] = apply_limits(kernel, spec, descriptors=descriptors, in_use=address_space(machine))
         return applied
     _confine_for_good(kernel, spec, parent, descriptors, applied)
     return applied
@@ -66,7 +66,7 @@ def _confine_for_good(
     version = landlock_version(kernel)
     if not version:
         raise SandboxError(f"the kernel has no Landlock, or it is switched off; {_OPT_DOWN}; see gridbus doctor")
-    needed = [path for path in (*interpreter_paths(), *spec.read) if os.path.exists(path)]
+    needed = [*interpreter_paths(), *filter(os.path.exists, spec.read)]
     applied["identity"] = drop_privileges(kernel, readable=needed, writable=filter(os.path.exists, spec.write))
     end_with_parent(kernel, parent)
     kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -75,12 +75,23 @@ def _confine_for_good(
     given = [*((path, READ) for path in spec.read), *((path, WRITE) for path in spec.write)]
     applied["landlock"] = restrict_files(kernel, version, readable=readable_paths(), given=given)
     program = build_filter(kernel, os.getpid(), threads=spec.threads, has_truncate=version >= TRUNCATE_SINCE)
-    applied["limits"] = apply_limits(kernel.machine, spec, descriptors=descriptors, in_use=in_use)
+    applied["limits"] = apply_limits(kernel, spec, descriptors=descriptors, in_use=in_use)
     try:
         apply_filter(kernel, program)
     except OSError as error:
         raise SandboxError(f"the kernel took no filter of system calls: {error}; {_OPT_DOWN}") from error
     applied["seccomp"] = f"{len(program) // 8} instructions, threads {'allowed' if spec.threads else 'refused'}"
+
+
+def prepare() -> None:
+    """Work out what all processes share that will be forked, so that ``confine`` need not."""
+    if this_machine().obstacle:
+        return
+    kernel = this_kernel()
+    readable_paths()
+    has_truncate = landlock_version(kernel) >= TRUNCATE_SINCE
+    for threads in (False, True):
+        build_filter(kernel, os.getpid(), threads=threads, has_truncate=has_truncate)
 
 
 def _kernel_for(spec: SandboxSpec, machine: Machine) -> Kernel | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from functools import cache
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from gridbus.isolation.sandbox.syscalls import numbers
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_SECUREBITS = 1, 24, 28
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
+_M_ARENA_MAX = -8  # of mallopt
 
 
 @attrs.frozen
@@ -35,11 +37,17 @@ class Kernel:
             raise OSError(code, f"{name}: {os.strerror(code)}")
         return answer
 
+    def use_one_heap(self) -> None:
+        """Have threads share the heap, where they would each reserve 64 MB of address space for their own."""
+        if hasattr(self._libc, "mallopt"):  # musl has but one heap
+            self._libc.mallopt(_M_ARENA_MAX, 1)
+
     def prctl(self, option: int, *arguments: int) -> int:
         """Change the process itself."""
         return self.call("prctl", option, *arguments, *[0] * (4 - len(arguments)))
 
 
+@cache
 def this_kernel() -> Kernel:
     """Return the kernel below; raise ``SandboxError`` where nothing here can be confined."""
     machine = this_machine()

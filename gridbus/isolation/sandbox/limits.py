@@ -5,28 +5,29 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 
+from gridbus.isolation.sandbox.kernel import Kernel
 from gridbus.isolation.sandbox.machine import Machine
 from gridbus.isolation.sandbox.spec import SandboxSpec
+
+if sys.platform != "win32":
+    import resource
 
 THREAD_STACK = 256 * 1024
 """Bytes of stack for each thread that the process starts."""
 
-_M_ARENA_MAX = -8  # mallopt's number for the count of heaps
 
-
-def apply_limits(machine: Machine, spec: SandboxSpec, *, descriptors: int, in_use: int) -> str:
+def apply_limits(kernel: Kernel | None, spec: SandboxSpec, *, descriptors: int, in_use: int) -> str:
     """Set the limits of a spec, on top of what the process has; return what was applied.
 
     Args:
-        machine: Windows keeps none of these.
+        kernel: None where it is not Linux.
         spec: the limits to set.
         descriptors: how many are open.
         in_use: bytes of address space in use, see :func:`address_space`; 0 where it is not known.
     """
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return ""
     applied = []
 
@@ -49,7 +50,10 @@ def apply_limits(machine: Machine, spec: SandboxSpec, *, descriptors: int, in_us
     # the hard limit stays: without privileges it could not be moved on later
     seconds = math.ceil(used.ru_utime + used.ru_stime + spec.cpu_seconds)
     limit(resource.RLIMIT_CPU, seconds, keep_hard=True)
-    _keep_threads_small(machine)
+    # threads count as address space, by their stacks and heaps
+    threading.stack_size(THREAD_STACK)
+    if kernel is not None:
+        kernel.use_one_heap()
     applied += [f"files +{spec.open_files}", f"{spec.file_bytes:,} bytes a file", f"CPU until {seconds} s"]
     return ", ".join(applied)
 
@@ -69,17 +73,3 @@ def be_nice(nice: int) -> str:
     least = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
     os.setpriority(os.PRIO_PROCESS, 0, least)
     return str(least)
-
-
-def _keep_threads_small(machine: Machine) -> None:
-    """Threads count as address space: by their stacks, and by a heap of 64 MB that each would get of its own."""
-    import threading
-
-    threading.stack_size(THREAD_STACK)
-    if machine.system != "Linux":
-        return
-    import ctypes
-
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # not in musl, which has but one heap
-        libc.mallopt(_M_ARENA_MAX, 1)

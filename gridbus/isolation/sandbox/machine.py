@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from functools import cache
 
 import attrs
 
@@ -36,6 +37,7 @@ class Machine:
         return ""
 
 
+@cache
 def this_machine() -> Machine:
     """Return what the interpreter runs on; a 32-bit interpreter on a 64-bit kernel is not known."""
     processor = platform.machine() if sys.maxsize > 2**32 else f"32-bit {platform.machine()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import PurePath
+from functools import cache
 
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 #: time zones, and the public half of OpenSSL; nothing of /proc, for none of it can be given by path without the rest
@@ -23,17 +23,19 @@ _DEVICES = ("/dev/urandom", "/dev/random", "/dev/zero", "/dev/full")
 _INSTALLED = ("site-packages", "dist-packages")
 
 
+@cache
 def interpreter_paths() -> tuple[str, ...]:
     """Return the folders of the interpreter, its standard library, what is installed for it, and gridbus itself.
 
     Other entries of ``sys.path`` are the application's own folders, and no plugin's business.
     """
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix} - {"/", ""}
-    installed = [entry for entry in sys.path if PurePath(entry).name in _INSTALLED]
+    installed = [entry for entry in sys.path if os.path.basename(entry) in _INSTALLED]
     standard = os.path.dirname(os.__file__)
-    return _outermost([*prefixes, standard, *installed, _own_folder()])
+    return _outermost([path for path in (*prefixes, standard, *installed, _own_folder()) if os.path.exists(path)])
 
 
+@cache
 def readable_paths() -> tuple[str, ...]:
     """Return all that may be read without a permission."""
     return _outermost([*interpreter_paths(), *_LIBRARIES, *_LOOKED_UP, *_DEVICES])
@@ -41,7 +43,7 @@ def readable_paths() -> tuple[str, ...]:
 
 def _own_folder() -> str:
     """Return the folder of the gridbus package, from where this file is in it."""
-    return str(PurePath(__file__).parents[2])
+    return os.path.abspath(os.path.join(__file__, "../../.."))
 
 
 def _outermost(paths: list[str]) -> tuple[str, ...]:

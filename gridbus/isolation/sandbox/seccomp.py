@@ -13,8 +13,13 @@ import os
 import signal
 import socket
 import struct
+import sys
+from functools import cache
 
+from gridbus.errors import SandboxError
 from gridbus.isolation.sandbox.bpf import (
+    INSTRUCTION_SIZE,
+    OPERAND_AT,
     Block,
     assemble,
     dispatch,
@@ -26,7 +31,8 @@ from gridbus.isolation.sandbox.bpf import (
     when_null,
 )
 from gridbus.isolation.sandbox.kernel import Kernel
-from gridbus.isolation.sandbox.syscalls import LAST_KNOWN
+from gridbus.isolation.sandbox.machine import Machine
+from gridbus.isolation.sandbox.syscalls import LAST_KNOWN, numbers
 
 _FREE = """
 read write close fstat stat lstat newfstatat statx poll ppoll select pselect6 lseek munmap brk mremap msync mincore
@@ -62,6 +68,7 @@ _IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, TIOCGWINSZ,
 _SOCKET_OPTIONS = (2, 7, 8, 9, 13, 16, 20, 21)  # REUSEADDR, *BUF, KEEPALIVE, LINGER, PASSCRED, *TIMEO: no filters
 _TCP_OPTIONS = (1, 4, 5, 6, 12, 18)  # NODELAY, KEEP*, QUICKACK, USER_TIMEOUT
 _X32_BIT = 0x40000000
+_OWN_PID = 0x5EC0117D  # stands for the number of the process, and is larger than any
 
 _SET_MODE_FILTER = 1
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -76,17 +83,31 @@ def build_filter(kernel: Kernel, pid: int, *, threads: bool, has_truncate: bool)
         threads: whether it may start threads.
         has_truncate: whether Landlock guards ``truncate``; where it does not, it is refused.
     """
-    number, yes, kill = kernel.numbers, verdict(_ALLOW), verdict(_KILL)
+    program, places = _program(kernel.machine, threads=threads, has_truncate=has_truncate)
+    own = bytearray(program)
+    for place in places:
+        own[place : place + 4] = pid.to_bytes(4, sys.byteorder)
+    return bytes(own)
+
+
+@cache
+def _program(machine: Machine, *, threads: bool, has_truncate: bool) -> tuple[bytes, tuple[int, ...]]:
+    """Return a filter, and where in it the number of the process is to stand."""
+    if machine.column is None:
+        raise SandboxError(machine.obstacle)
+    number, yes, kill = numbers(machine.column), verdict(_ALLOW), verdict(_KILL)
     blocks = {number[name]: yes for name in _FREE.split() if name in number}
     blocks |= {number[name]: kill for name in _VIOLATIONS.split() if name in number}
     special = {
         **_of_files(yes, has_truncate=has_truncate),
         **_of_sockets(yes),
-        **_of_processes(yes, pid, threads=threads),
+        **_of_processes(yes, threads=threads),
     }
     blocks |= {number[name]: block for name, block in special.items() if name in number}
     calls = dispatch(blocks, [(0, _refuse(errno.EPERM)), (LAST_KNOWN + 1, _refuse(errno.ENOSYS)), (_X32_BIT, kill)])
-    return assemble(for_architecture(kernel.machine.audit_arch, calls, kill))
+    whole = for_architecture(machine.audit_arch, calls, kill)
+    places = (at for at, (_, _, _, operand) in enumerate(whole) if operand == _OWN_PID)
+    return assemble(whole), tuple(at * INSTRUCTION_SIZE + OPERAND_AT for at in places)
 
 
 def apply_filter(kernel: Kernel, program: bytes) -> None:
@@ -140,10 +161,10 @@ def _of_sockets(yes: Block) -> dict[str, Block]:
     }
 
 
-def _of_processes(yes: Block, pid: int, *, threads: bool) -> dict[str, Block]:
+def _of_processes(yes: Block, *, threads: bool) -> dict[str, Block]:
     """Itself, and nobody else."""
     no = _refuse(errno.EPERM)
-    own = when_argument_is(0, [pid], yes, no)
+    own = when_argument_is(0, [_OWN_PID], yes, no)
     thread = when_any_bit(0, _CLONE_APART, no, yes) if threads else _refuse(errno.EAGAIN)
     # SIGXCPU and SIGSYS tell the application why the process ended: nobody catches them
     kept = when_argument_is(0, [signal.SIGXCPU, signal.SIGSYS], no, yes)
@@ -154,7 +175,7 @@ def _of_processes(yes: Block, pid: int, *, threads: bool) -> dict[str, Block]:
         "rt_tgsigqueueinfo": own,
         "rt_sigaction": when_null(1, yes, kept),
         "prctl": when_argument_is(0, _PRCTL, yes, no),
-        "prlimit64": when_null(2, when_argument_is(0, [0, pid], yes, no), no),
+        "prlimit64": when_null(2, when_argument_is(0, [0, _OWN_PID], yes, no), no),
         "clone": when_any_bit(0, _CLONE_THREAD, thread, no),
         "clone3": _refuse(errno.ENOSYS),  # its flags are behind a pointer; the C library falls back to clone
     }

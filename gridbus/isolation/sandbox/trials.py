@@ -128,7 +128,7 @@ def _try_landlock(kernel: Kernel) -> str:
 def _try_limits(kernel: Kernel) -> str:
     spec = SandboxSpec(memory_bytes=32 * 2**20, open_files=4)
     descriptors = len(os.listdir("/proc/self/fd"))
-    apply_limits(kernel.machine, spec, descriptors=descriptors, in_use=address_space(kernel.machine))
+    apply_limits(kernel, spec, descriptors=descriptors, in_use=address_space(kernel.machine))
     _refused("taking 64 MB more than allowed", lambda: bytearray(96 * 2**20), errno.ENOMEM)
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(2)]
     _refused("opening more than allowed", lambda: [os.dup(opened[0]) for _ in range(8)], errno.EMFILE)
