@@ -102,6 +102,14 @@ def check(file: Annotated[Path, _CONFIG] = Path("gridbus.toml")) -> None:
     raise typer.Exit(check_command(file))
 
 
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False) -> None:
+    """Say whether plugins that are not trusted can be held here: exit status 0 if so, else 1."""
+    from gridbus.cli.doctor import doctor_command
+
+    raise typer.Exit(doctor_command(as_json=as_json))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     with closing_quietly():
