@@ -108,6 +108,16 @@ class Permission:
             return _covers_path(self.target, other.target)
         return self.kind is PermissionKind.NET and _covers_address(self.target, other.target)
 
+    def overlaps(self, other: Permission) -> bool:
+        """Tell whether there is anything that both allow."""
+        if self.kind is not other.kind:
+            return False
+        if self.covers(other) or other.covers(self):
+            return True
+        if self.kind in _TOPICS:
+            return all(map(_meet, self.target.split(":"), other.target.split(":")))
+        return self.kind is PermissionKind.NET and _addresses_meet(self.target, other.target)
+
     def describe(self) -> str:
         """Say in plain words what this allows, to complete "the plugin may ..."."""
         everything, some = _WORDS[self.kind]
@@ -161,11 +171,24 @@ def _covers_topic(wide: str, narrow: str) -> bool:
     return noun in (ANY, other_noun) and verb in (ANY, other_verb)
 
 
+def _meet(part: str, other: str) -> bool:
+    return part == other or ANY in (part, other)
+
+
 def _covers_address(wide: str, narrow: str) -> bool:
     host, _, port = wide.rpartition(":")
     other_host, _, other_port = narrow.rpartition(":")
-    host_fits = host in (ANY, other_host) or (host.startswith("*.") and other_host.endswith(host[1:]))
-    return host_fits and port in (ANY, other_port)
+    return _covers_host(host, other_host) and port in (ANY, other_port)
+
+
+def _addresses_meet(one: str, other: str) -> bool:
+    host, _, port = one.rpartition(":")
+    other_host, _, other_port = other.rpartition(":")
+    return (_covers_host(host, other_host) or _covers_host(other_host, host)) and _meet(port, other_port)
+
+
+def _covers_host(wide: str, narrow: str) -> bool:
+    return wide in (ANY, narrow) or (wide.startswith("*.") and narrow.endswith(wide[1:]))
 
 
 def _covers_path(wide: str, narrow: str) -> bool:

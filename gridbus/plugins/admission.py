@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gridbus.manifest import Isolation, ResourceLimits
-from gridbus.plugins.apart import Apart, find, limited, may_be_apart
+import attrs
+
+from gridbus.errors import PluginValidationError
+from gridbus.manifest import Isolation, PluginMetadata, ResourceLimits
+from gridbus.manifest.limits import changed_limits
+from gridbus.plugins.apart import Apart, Limiting
 from gridbus.plugins.loader import Loader, PluginSource
+from gridbus.plugins.places import Place, find
 from gridbus.plugins.record import Record
-from gridbus.plugins.trust import IsolationPolicy, by_manifest
+from gridbus.plugins.trust import IsolationPolicy
 
 
 class Admission:
@@ -29,16 +34,52 @@ class Admission:
         site: Path | str | None = None,
     ) -> Record:
         """Return the record of a plugin; arguments and errors as ``PluginManager.register``."""
-        place = None
-        if isolation is None and (self._policy is not by_manifest or may_be_apart(source)):
+        where = None if isolation is None else _isolation(isolation)
+        limit = _limiting(limits)
+        place: Place | None = None
+        record: Record | None = None
+        if where is not Isolation.INLINE:
             place = await find(source, config)
-            isolation = self._policy(place.candidate)
-        if isolation is not None and Isolation(isolation) is Isolation.PROCESS:
-            place = place or await find(source, config)
-            record = await self._apart.load(place, limits=limits, site=None if site is None else Path(site))
-        else:
+            where = where or self._policy(place.candidate)
+        if where is Isolation.INLINE:
             record = await self._loader.load(source, config)
-            if limits is not None:
-                record.metadata = limited(record.metadata, limits)
-        record.again = (*record.again, {"isolation": isolation, "limits": limits, "site": site})
+            if place is not None and place.metadata is None:  # now it is known, and so is what it asks for
+                place = attrs.evolve(place, metadata=record.metadata)
+                where = self._policy(place.candidate)
+        if where is Isolation.PROCESS and place is not None:
+            if record is not None:
+                record.release()
+            record = await self._apart.load(place, limit=limit, site=None if site is None else Path(site))
+        assert record is not None  # it runs in one place or in the other
+        try:
+            if where is Isolation.INLINE and site is not None:
+                raise PluginValidationError(
+                    f"plugin {record.id!r} runs inline, where it cannot have libraries of its own in {site}: give it "
+                    'isolation="process"',
+                    record.id,
+                )
+            record.metadata = limit(record.metadata)
+        except BaseException:
+            record.release()
+            raise
+        record.again = (*record.again, {"isolation": where, "limits": limits, "site": site})
         return record
+
+
+def _isolation(value: Isolation | str) -> Isolation:
+    try:
+        return Isolation(value)
+    except ValueError:
+        raise PluginValidationError(f"{value!r} is no isolation: choose from {', '.join(Isolation)}") from None
+
+
+def _limiting(limits: ResourceLimits | Mapping[str, Any] | None) -> Limiting:
+    """Return what applies an operator's limits to metadata: all of them, or some by name."""
+
+    def limit(metadata: PluginMetadata) -> PluginMetadata:
+        if limits is None:
+            return metadata
+        wanted = limits if isinstance(limits, ResourceLimits) else changed_limits(metadata.limits, limits)
+        return attrs.evolve(metadata, limits=wanted)
+
+    return limit

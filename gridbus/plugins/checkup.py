@@ -8,10 +8,11 @@ import attrs
 
 from gridbus.bus import Bus
 from gridbus.channels.plugins import PluginState
+from gridbus.errors import PeerGone
 from gridbus.manifest import PluginHealth
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.failure import described
-from gridbus.plugins.record import Record
+from gridbus.plugins.record import INITIALIZED, Record
 from gridbus.plugins.stage import run_stage
 
 
@@ -30,7 +31,7 @@ async def _ask(bus: Bus, facts: Facts, record: Record) -> PluginHealth:
     plugin, timeout = record.plugin, record.metadata.limits.health_timeout
     if record.state is PluginState.FAILED:
         return PluginHealth.error("it failed to initialize")
-    if record.state is not PluginState.RUNNING or plugin is None:
+    if record.state not in INITIALIZED or plugin is None:
         return PluginHealth.unknown(f"it is {record.state.value}, not running")
     try:
         health = await run_stage(
@@ -43,8 +44,10 @@ async def _ask(bus: Bus, facts: Facts, record: Record) -> PluginHealth:
         )
     except TimeoutError as error:
         return PluginHealth.unknown(str(error))
+    except PeerGone:
+        return PluginHealth.warning("its process went while it was asked")
     except (Exception, SystemExit) as error:
-        if record.plugin is not plugin or record.state is not PluginState.RUNNING:
+        if record.plugin is not plugin or record.state not in INITIALIZED:
             return PluginHealth.unknown("it went while it was asked")
         await facts.failed(record.id, "health", error)
         return PluginHealth.error(f"its health check failed: {described(error)}")

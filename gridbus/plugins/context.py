@@ -160,7 +160,9 @@ class PluginContext:
         """Return the next event that matches; as ``Bus.wait_for``."""
         self._check_open()
         self._grants.check(PermissionKind.SUBSCRIBE, subscribed_target(subject))
-        return await self._scope.bus.wait_for(subject, where, timeout)
+        event = await self._scope.bus.wait_for(subject, where, timeout)
+        self._grants.check(PermissionKind.SUBSCRIBE, subscribed_target(subject))  # it may have been revoked
+        return event
 
     def intercept(
         self,
@@ -285,15 +287,14 @@ class PluginContext:
     @property
     def storage(self) -> PluginStorage:
         """The plugin's own key-value store; needs the permission ``storage``."""
-        self._check_open()
-        self._grants.check(PermissionKind.STORAGE)
+        self._check_storage()
         if self._store is None:
             raise PluginStateError(
                 f"plugin {self.plugin_id!r} finds no storage: give the manager one, PluginManager(bus, storage=...)",
                 self.plugin_id,
             )
         inner = self._store.namespace(self.plugin_id, quota=self._allowance.limits.max_storage_bytes)
-        return OwnStorage(inner, self._allowance, self._check_open)
+        return OwnStorage(inner, self._allowance, self._check_storage)
 
     def get_storage(self) -> PluginStorage:
         """Return ``storage``."""
@@ -304,7 +305,10 @@ class PluginContext:
         return self._grants.allows(kind, target)
 
     async def request_permission(self, permission: Permission | str) -> bool:
-        """Ask whoever grants permissions for one more; return whether it is there now."""
+        """Ask whoever grants permissions for one more; return whether it is there now.
+
+        Each is asked for once, and the answer remembered. Files and threads come with the next start of a process.
+        """
         self._check_open()
         wanted = as_permission(permission)
         if not self._grants.permissions.covers(wanted):
@@ -373,6 +377,10 @@ class PluginContext:
         if self._closed:
             plugin_id = self.plugin_id
             raise PluginStateError(f"plugin {plugin_id!r} was destroyed, and its context can do no more", plugin_id)
+
+    def _check_storage(self) -> None:
+        self._check_open()
+        self._grants.check(PermissionKind.STORAGE)
 
     def _check_handler(self, kind: PermissionKind, target: str) -> None:
         self._check_open()

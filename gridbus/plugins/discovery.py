@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from gridbus.errors import PluginConflictError, PluginError, PluginNotFoundError
-from gridbus.manifest import MANIFEST_NAME, PluginMetadata, read_manifest, read_packaged_manifest
+from gridbus.manifest import MANIFEST_NAME, Manifest, PluginMetadata, read_manifest, read_packaged_manifest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -78,6 +78,16 @@ def entry_of(plugin_id: str) -> tuple[str, str]:
     """
     entry = _only(plugin_id, _entry_points(PLUGINS_GROUP))
     return entry.value, _package_of(entry)
+
+
+def manifest_of(plugin_id: str) -> Manifest | None:
+    """Return the manifest that a package offers for an installed plugin; None where it offers none.
+
+    Raises:
+        PluginError: it cannot be used, or two packages offer one.
+    """
+    entries = [entry for entry in _entry_points(MANIFEST_GROUP) if entry.name == plugin_id]
+    return read_packaged_manifest(_only(plugin_id, entries).value) if entries else None
 
 
 def _entry_points(group: str) -> list[EntryPoint]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gridbus.errors import PluginStateError
+import anyio
+
+from gridbus.errors import PeerGone, PluginStateError
 from gridbus.events.system import (
     PLUGIN_PERMISSION_GRANTED,
     PLUGIN_PERMISSION_REVOKED,
@@ -11,10 +13,10 @@ from gridbus.events.system import (
 )
 from gridbus.manifest import Permission
 from gridbus.manifest.permissions import as_permission
-from gridbus.plugins.apart import OF_THE_SANDBOX, refuse_exec
 from gridbus.plugins.context import PluginContext
 from gridbus.plugins.decisions import Decisions
 from gridbus.plugins.facts import Facts
+from gridbus.plugins.hosting import OF_THE_SANDBOX, refuse_exec
 from gridbus.plugins.record import Record
 from gridbus.plugins.registry import Registry
 
@@ -30,22 +32,23 @@ class Granting:
         wanted = as_permission(permission)
         record, ctx = self._running(plugin_id)
         if record.hosted is not None:
-            refuse_exec(record.metadata, (wanted,))
+            refuse_exec(plugin_id, (wanted,))
+        self._decisions.give(plugin_id, wanted)
         if any(kept.covers(wanted) for kept in ctx.granted):
             return
         await self._apply(record, ctx, (*ctx.granted, wanted), (wanted,))
-        fact = PluginPermissionGranted(plugin_id, str(wanted))
-        await self._facts.tell(PLUGIN_PERMISSION_GRANTED, fact)
+        await self._facts.tell(PLUGIN_PERMISSION_GRANTED, PluginPermissionGranted(plugin_id, str(wanted)))
 
     async def revoke(self, plugin_id: str, permission: Permission | str) -> None:
-        """Take one away, with all that it covers; see ``PluginManager.revoke_permission``."""
+        """Take one away, with all that overlaps with it; see ``PluginManager.revoke_permission``."""
         unwanted = as_permission(permission)
         record, ctx = self._running(plugin_id)
-        gone = tuple(kept for kept in ctx.granted if unwanted.covers(kept) or kept.covers(unwanted))
-        await self._decisions.forget(plugin_id, unwanted)
-        if not gone:
-            return
-        await self._apply(record, ctx, tuple(kept for kept in ctx.granted if kept not in gone), gone)
+        gone = tuple(kept for kept in ctx.granted if kept.overlaps(unwanted))
+        if gone:  # first of all, and at once: what follows may wait
+            ctx.replace_grants(kept for kept in ctx.granted if kept not in gone)
+        await self._decisions.revoke(plugin_id, unwanted)
+        if gone:
+            await self._apply(record, ctx, ctx.granted, gone)
         for kept in gone:
             await self._facts.tell(PLUGIN_PERMISSION_REVOKED, PluginPermissionRevoked(plugin_id, str(kept)))
 
@@ -60,8 +63,14 @@ class Granting:
     async def _apply(
         self, record: Record, ctx: PluginContext, granted: tuple[Permission, ...], changed: tuple[Permission, ...]
     ) -> None:
+        """Let it hold here, where it is kept, and tell the plugin's process, which need not answer."""
         ctx.replace_grants(granted)
         record.granted = granted
-        if record.hosted is not None:
-            restart = any(permission.kind in OF_THE_SANDBOX for permission in changed)
-            await record.hosted.apply_grants(granted, restart=restart)
+        if record.hosted is None:
+            return
+        restart = any(permission.kind in OF_THE_SANDBOX for permission in changed)
+        with anyio.move_on_after(record.metadata.limits.health_timeout):
+            try:
+                await record.hosted.apply_grants(granted, restart=restart)
+            except PeerGone:  # its next process begins with what is granted now
+                return

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import attrs
 
 from gridbus.channels.plugins import PluginState
-from gridbus.manifest import Permission, PluginHealth, PluginMetadata, ResourceLimits
+from gridbus.errors import PluginPermissionError
+from gridbus.manifest import Permission, PermissionKind, PluginHealth, PluginMetadata, ResourceLimits
 from gridbus.plugins.context import PluginContext
 
 
@@ -31,6 +32,26 @@ class HostRequest:
     def limits(self) -> ResourceLimits:
         """What it may use."""
         return self.metadata.limits
+
+
+OF_THE_SANDBOX = frozenset({PermissionKind.FS_READ, PermissionKind.FS_WRITE, PermissionKind.THREADS})
+"""Permissions that a process gets when it starts, and not later."""
+
+
+def refuse_exec(plugin_id: str, permissions: Iterable[Permission]) -> None:
+    """Refuse to let a plugin in a process of its own start programs: they would run outside of its limits.
+
+    Raises:
+        PluginPermissionError: that is among the permissions.
+    """
+    for permission in permissions:
+        if permission.kind is PermissionKind.EXEC:
+            raise PluginPermissionError(
+                f"plugin {plugin_id!r} would be granted {str(permission)!r}, which no plugin in a process of its own "
+                "may have: take it out of its grants, or run it inline where you trust it",
+                plugin_id,
+                permission=permission,
+            )
 
 
 class HostedDeclaration(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
@@ -18,9 +19,11 @@ from gridbus.events.system import (
     PLUGIN_DESTROYED,
     PLUGIN_INITIALIZED,
     PLUGIN_LIMIT_REACHED,
+    PLUGIN_PERMISSION_GRANTED,
     PLUGIN_UNREGISTERED,
     PluginDestroyed,
     PluginInitialized,
+    PluginPermissionGranted,
     PluginUnregistered,
 )
 from gridbus.manifest import Permission, PluginMetadata
@@ -32,12 +35,14 @@ from gridbus.plugins.declare import Declaration, declarations
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.failure import described, strip
 from gridbus.plugins.grants import Grants
-from gridbus.plugins.hosting import HostedDeclaration
+from gridbus.plugins.hosting import OF_THE_SANDBOX, HostedDeclaration, refuse_exec
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.policy import PermissionPolicy, PermissionRequest
 from gridbus.plugins.record import Record
 from gridbus.plugins.stage import end, finish, run_stage
 from gridbus.plugins.troubles import Troubles
+
+logger = logging.getLogger("gridbus.plugins")
 
 Declared: TypeAlias = Declaration | HostedDeclaration
 
@@ -70,7 +75,7 @@ class Lifecycle:
         record.state = PluginState.INITIALIZING
         began = self._bus.clock.monotonic()
         try:
-            record.granted = await self.grant(record.metadata, record.declared)
+            record.granted = await self.grant(record.metadata, record.asked)
             self._open(record, record.declared)
             await run_stage(
                 self._bus,
@@ -89,7 +94,7 @@ class Lifecycle:
             await self.refuse(record, error)
             if refusal is not None:
                 raise
-            failure = PluginInitializationError(f"plugin {record.id!r} failed to initialize: {reason}", record.id)
+            failure = PluginInitializationError(f"plugin {record.id!r} failed to {record.stage}: {reason}", record.id)
             raise failure from strip(error)
         except BaseException as error:
             await self.refuse(record, error)
@@ -111,7 +116,7 @@ class Lifecycle:
 
     async def _roll_back(self, record: Record, error: BaseException) -> None:
         record.state, record.reason = PluginState.FAILED, described(error)
-        await self._facts.failed(record.id, "initialize", error)
+        await self._facts.failed(record.id, record.stage, error)
         await self._take_down(record, grace=0.0)
 
     async def _take_down(self, record: Record, *, grace: float | None = None) -> None:
@@ -162,11 +167,13 @@ class Lifecycle:
     def _open(self, record: Record, declared: Iterable[Declared]) -> None:
         """Give the plugin its context, having checked that what it declares was granted."""
         assert record.plugin is not None
+        if record.hosted is not None:
+            refuse_exec(record.id, record.granted)
         metadata = record.metadata
         grants = Grants(
             metadata,
             record.granted,
-            declared=_wanted(metadata, declared),
+            declared=_wanted(metadata, record.asked),
             served=[_channel_name(declaration) for declaration in declared if declaration.kind == "serves"],
         )
         for declaration in declared:
@@ -191,12 +198,24 @@ class Lifecycle:
         )
 
     async def grant(self, metadata: PluginMetadata, declared: Iterable[Declared] = ()) -> tuple[Permission, ...]:
-        """Return what a plugin is granted of what it asks for."""
-        return await self._decide(PermissionRequest(metadata, _wanted(metadata, declared)))
+        """Return what a plugin is granted: of what it asks for, and when it asked for more before."""
+        answer = await self._decide(PermissionRequest(metadata, _wanted(metadata, declared)))
+        return self.decisions.limited(metadata.id, (*answer, *await self.decisions.remembered(metadata.id)))
 
     async def _grant_more(self, record: Record, permission: Permission) -> tuple[Permission, ...]:
+        if record.hosted is not None:
+            refuse_exec(record.id, (permission,))
         request = PermissionRequest(record.metadata, (permission,), is_declared=False)
-        return await self.decisions.decide(request, permission, self._decide)
+        answer = await self.decisions.decide(request, permission, self._decide)
+        if record.hosted is not None and permission.kind in OF_THE_SANDBOX:
+            if answer:
+                logger.warning("plugin %r may %s once its process starts anew", record.id, permission.describe())
+            return ()
+        more = tuple(granted for granted in answer if not any(kept.covers(granted) for kept in record.granted))
+        record.granted += more
+        for granted in more:
+            await self._facts.tell(PLUGIN_PERMISSION_GRANTED, PluginPermissionGranted(record.id, str(granted)))
+        return more
 
     async def _decide(self, request: PermissionRequest) -> tuple[Permission, ...]:
         granted = self._policy(request)
@@ -222,9 +241,11 @@ async def _bring_up(record: Record) -> None:
         return
     assert isinstance(plugin, Plugin)
     if record.handover is not None:
+        record.stage = "restore"
         restored = plugin.restore_state(*record.handover)
         if inspect.isawaitable(restored):
             await restored
+        record.stage = "initialize"
     await plugin.initialize(ctx)
     record.is_initialized = True
     verbs: dict[str, Callable[..., object]] = {"on": ctx.on, "serves": ctx.serve, "intercepts": ctx.intercept}

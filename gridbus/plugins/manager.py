@@ -38,7 +38,7 @@ from gridbus.plugins.lifecycle import Lifecycle
 from gridbus.plugins.loader import Loader, PluginSource
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.policy import PermissionPolicy, grant_declared, grant_listed
-from gridbus.plugins.record import Record
+from gridbus.plugins.record import LIVE, Record
 from gridbus.plugins.snapshot import snapshot
 from gridbus.plugins.trust import IsolationPolicy, by_manifest
 from gridbus.plugins.watch import Watch
@@ -133,6 +133,8 @@ class PluginManager(Directory):
             PluginValidationError: metadata or configuration cannot be used; the message lists each problem.
             PluginConflictError: its id or one of its namespaces is taken; the message names both plugins.
             PluginDependencyError: it needs another version of gridbus.
+            PluginPermissionError: it was granted to start programs from a process of its own.
+            IsolationError: it cannot be run in a process of its own here.
             PluginStateError: the manager is closed.
         """
         self._start()
@@ -179,9 +181,9 @@ class PluginManager(Directory):
             raise errors[plugin_id]
         return record.info()
 
-    async def register_and_initialize(self, plugin: PluginSource, config: Any = None) -> PluginInfo:
-        """Register a plugin and bring it up; raises what ``register`` and ``initialize`` raise."""
-        return await self.initialize((await self.register(plugin, config)).id)
+    async def register_and_initialize(self, plugin: PluginSource, config: Any = None, **options: Any) -> PluginInfo:
+        """Register a plugin and bring it up; options as ``register``; raises what that and ``initialize`` raise."""
+        return await self.initialize((await self.register(plugin, config, **options)).id)
 
     async def register_and_initialize_all(self, plugins: Iterable[PluginSource]) -> tuple[PluginInfo, ...]:
         """Register plugins and bring them up in the order of their dependencies.
@@ -232,9 +234,11 @@ class PluginManager(Directory):
         """Destroy a plugin and bring it up again, from the same place and with the same configuration.
 
         A folder's code is read anew; a class, and a module that is installed, stay as they were imported. Events that
-        are published in between are not heard. Where the plugin does not come up again, it is gone.
+        are published in between are not heard. What ``snapshot_state`` returns is handed to ``restore_state`` of the
+        next life, before its ``initialize``. Where the plugin does not come up again, it is gone.
 
         Raises:
+            PluginStateError: ``snapshot_state`` failed; the plugin goes on as it was.
             PluginError: as ``unregister_and_destroy``, ``register`` and ``initialize``.
         """
         going = self._registry.going(plugin_id, cascade=cascade)
@@ -257,7 +261,10 @@ class PluginManager(Directory):
         await self._permissions.grant(plugin_id, permission)
 
     async def revoke_permission(self, plugin_id: str, permission: Permission | str) -> None:
-        """Take a permission from a running plugin, with all that it covers: what is open and needs it is closed.
+        """Take a permission from a running plugin: what is open and needs it is closed, and its next uses are refused.
+
+        Each granted permission goes that has anything in common with it: ``subscribe:*`` goes whole where
+        ``subscribe:row:*`` is revoked. It stays revoked while this manager lives, whatever the plugin asks for.
 
         Raises:
             PluginNotFoundError, PluginStateError: as ``grant_permission``.
@@ -275,7 +282,7 @@ class PluginManager(Directory):
         record = self._registry.find(plugin) if isinstance(plugin, str) else None
         known = plugin if record is None else record.plugin
         source = type(known) if isinstance(known, Plugin) else plugin if record is None else record.again[0]
-        options = {} if record is None or record.hosted is None else record.again[2]
+        options = {} if record is None else record.again[2]
         try:
             loaded = await self._admission.load(source, config, **options)
         except PluginValidationError as error:
@@ -328,7 +335,7 @@ class PluginManager(Directory):
         """Initialize one plugin when those that it depends on run, or wait for whoever does."""
         if record.state is not PluginState.REGISTERED:
             await record.settled.wait()
-            if record.state is not PluginState.RUNNING:
+            if record.state not in LIVE:
                 raise PluginStateError(f"plugin {record.id!r} did not come up: {record.reason}", record.id)
             return
         record.state = PluginState.INITIALIZING
@@ -337,7 +344,7 @@ class PluginManager(Directory):
                 other = self._registry.find(need.id)
                 if other is not None and other.state is PluginState.INITIALIZING:
                     await other.settled.wait()
-                if not need.optional and (other is None or other.state is not PluginState.RUNNING):
+                if not need.optional and (other is None or other.state not in LIVE):
                     reason = f"{need.id!r} did not{f': {other.reason}' if other and other.reason else ''}"
                     message = f"plugin {record.id!r} cannot come up: {reason} ({record.id} -> {need.id})"
                     raise PluginDependencyError(message, record.id, path=(record.id, need.id))

@@ -17,6 +17,12 @@ from gridbus.plugins.hosting import Hosted, HostedDeclaration
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.troubles import Troubles
 
+LIVE = frozenset({PluginState.RUNNING, PluginState.RESTARTING})
+"""States in which others can rely on a plugin."""
+
+INITIALIZED = LIVE | {PluginState.QUARANTINED}
+"""States of what came up, and was not taken down."""
+
 
 class Record:
     """One registered plugin, from its registration to the moment its id is free again."""
@@ -30,6 +36,7 @@ class Record:
         "granted",
         "handover",
         "hosted",
+        "is_bound",
         "is_initialized",
         "metadata",
         "origin",
@@ -38,6 +45,7 @@ class Record:
         "reason",
         "scope",
         "settled",
+        "stage",
         "state",
         "troubles",
         "unload",
@@ -52,17 +60,20 @@ class Record:
         again: tuple[Any, ...],
         unload: Callable[[], None],
         hosted: Hosted | None = None,
+        is_bound: bool = False,
     ) -> None:
         self.plugin: Plugin[Any] | Hosted | None = plugin
         self.hosted = hosted  #: the same, where it runs in a process of its own
         self.declared: tuple[Declaration, ...] | tuple[HostedDeclaration, ...] = (
             declarations(type(plugin)) if hosted is None else hosted.declared
         )
+        self.is_bound = is_bound  #: it asks for what its manifest says, and not for what its code declares besides
         self.handover: tuple[Any, str] | None = None  #: the state of its last life, and the version that left it
         self.metadata, self.origin = metadata, origin
         self.again: tuple[Any, ...] = again  #: what to register to have it again: source, configuration and the rest
         self.unload = unload  #: takes its modules away, where they are its own
         self.state = PluginState.REGISTERED
+        self.stage = "initialize"  #: of its way up, for whoever hears that it failed
         self.rank = 0  #: the place in the order in which plugins came up
         self.is_initialized = False  #: its ``initialize`` has returned and its ``destroy`` was not called
         self.reason = ""  #: why it did not come up, if it did not
@@ -80,6 +91,11 @@ class Record:
         return self.metadata.id
 
     @property
+    def asked(self) -> tuple[Declaration, ...] | tuple[HostedDeclaration, ...]:
+        """What its code asks for besides its metadata."""
+        return () if self.is_bound else self.declared
+
+    @property
     def shown(self) -> str:
         """Name it in a message about several."""
         return f"{self.metadata.name!r} ({self.id} {self.metadata.version} from {self.origin})"
@@ -93,8 +109,9 @@ class Record:
 
     def note_state(self, state: PluginState) -> None:
         """Take note of a restart, or of quarantine."""
-        if self.state in (PluginState.RUNNING, PluginState.RESTARTING, PluginState.QUARANTINED):
+        if self.state in INITIALIZED:
             self.state = state
+            self.reason = "it is in quarantine" if state is PluginState.QUARANTINED else ""
 
     def release(self) -> None:
         """Let go of the plugin and of all that leads to it."""

@@ -17,9 +17,9 @@ from gridbus.errors import (
 from gridbus.manifest import PluginMetadata
 from gridbus.plugins.grants import overlap
 from gridbus.plugins.graph import Plan, dependents, plan
-from gridbus.plugins.record import Record
+from gridbus.plugins.record import INITIALIZED, LIVE, Record
 
-_UP = (PluginState.INITIALIZING, PluginState.RUNNING)
+_UP = LIVE | {PluginState.INITIALIZING}
 _GOING = (PluginState.DESTROYING, PluginState.FAILED)
 
 
@@ -82,8 +82,8 @@ class Registry:
             del self._records[record.id]
 
     def running(self) -> list[Record]:
-        """Return what runs, in the order in which it came up."""
-        return sorted((kept for kept in self if kept.state is PluginState.RUNNING), key=lambda kept: kept.rank)
+        """Return what came up, in that order; restarting and in quarantine as well."""
+        return sorted((kept for kept in self if kept.state in INITIALIZED), key=lambda kept: kept.rank)
 
     def plan(self, wanted: list[str]) -> Plan:
         """Return how to bring up registered plugins; those on their way up count as running."""
@@ -100,7 +100,7 @@ class Registry:
             ReentrancyError: one of the handlers of what goes waits for this.
         """
         record = self.get(plugin_id)
-        if record.state not in (PluginState.REGISTERED, PluginState.RUNNING):
+        if record.state is not PluginState.REGISTERED and record.state not in INITIALIZED:
             raise PluginStateError(f"plugin {plugin_id!r} is {record.state.value}: wait until that is done", plugin_id)
         running = self.running()
         known: dict[str, PluginMetadata] = {kept.id: kept.metadata for kept in running}

@@ -7,7 +7,9 @@ from typing import Any
 
 from gridbus.bus import Bus
 from gridbus.channels.plugins import PluginState
+from gridbus.errors import PluginStateError
 from gridbus.plugins.facts import Facts
+from gridbus.plugins.failure import described, strip
 from gridbus.plugins.record import Record
 from gridbus.plugins.stage import run_stage
 
@@ -18,7 +20,8 @@ async def snapshot(bus: Bus, facts: Facts, record: Record) -> tuple[Any, str] | 
     One that cannot tell its state keeps running: whoever reloads it is told, and nothing is lost.
 
     Raises:
-        Exception: what ``snapshot_state`` raised, which was published as ``plugin:failed``.
+        PluginStateError: ``snapshot_state`` failed, which was published as ``plugin:failed``; its cause is what it
+            raised.
     """
     plugin = record.plugin
     if record.state is not PluginState.RUNNING or plugin is None:
@@ -38,5 +41,6 @@ async def snapshot(bus: Bus, facts: Facts, record: Record) -> tuple[Any, str] | 
         )
     except (Exception, SystemExit) as error:
         await facts.failed(record.id, "snapshot", error)
-        raise
+        reason = f"it cannot tell its state: {described(error)}"
+        raise PluginStateError(f"plugin {record.id!r} is not reloaded: {reason}", record.id) from strip(error)
     return None if state is None else (state, record.metadata.version)

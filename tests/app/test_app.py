@@ -273,16 +273,20 @@ path = "state.db"
 
 [plugins.keeper]
 use = "{module}:Keeper"
+isolation = "inline"
 
 [plugins.listener]
 use = "{module}:Listener"
+isolation = "inline"
 grants = ["subscribe:row:*", "subscribe:data:*", "subscribe:app:*"]
 
 [plugins.other]
 use = "{module}:Follower"
+isolation = "inline"
 
 [plugins.broken]
 use = "{module}:Broken"
+isolation = "inline"
 enabled = false
 """
 
