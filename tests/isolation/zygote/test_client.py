@@ -219,7 +219,7 @@ async def test_a_spawn_that_waits_fails_when_the_zygote_dies(forking: Zygote) ->
 
 async def test_a_zygote_that_does_not_answer_is_told(make: Callable[..., Zygote]) -> None:
     """A spawn has its time; what comes of it later is killed."""
-    zygote = make(spawn_timeout=0.2)
+    zygote = make(entry="zygote_entries:stubborn", spawn_timeout=0.2)
     await zygote.start()
     assert zygote.pid is not None
     os.kill(zygote.pid, signal.SIGSTOP)
@@ -248,9 +248,11 @@ async def test_a_failing_on_death_is_logged(forking: Zygote, caplog: pytest.LogC
 
 
 async def test_a_cancelled_spawn_leaves_no_child(
-    forking: Zygote, hear: Callable[..., Any], descriptors: Callable[[], dict[int, str]]
+    make: Callable[..., Zygote], hear: Callable[..., Any], descriptors: Callable[[], dict[int, str]]
 ) -> None:
     """The child that comes to be all the same is killed and reaped."""
+    forking = make(entry="zygote_entries:stubborn")
+    await forking.start()
     assert forking.pid is not None
     before = descriptors()
     for _ in range(40):

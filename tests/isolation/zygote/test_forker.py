@@ -99,9 +99,11 @@ async def test_a_number_is_used_once(forking: Zygote) -> None:
 
 
 async def test_an_application_without_descriptors_loses_no_child(
-    forking: Zygote, hear: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Zygote], hear: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child whose pidfd did not arrive is killed by the zygote, and the caller hears why."""
+    forking = make(entry="zygote_entries:stubborn")
+    await forking.start()
     life = forking._backend
     assert isinstance(life, Life)
     take = life._take

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -25,7 +26,8 @@ def commanded(sock: socket.socket, descriptors: socket.socket) -> None:
 
 def stubborn(sock: socket.socket, descriptors: socket.socket) -> None:
     """Say hello and stay, whatever becomes of the socket."""
-    sock.sendall(b"here\n")
+    with contextlib.suppress(OSError):
+        sock.sendall(b"here\n")
     while True:
         signal.pause()
 
