@@ -8,18 +8,9 @@ import socket
 import sys
 from typing import Any
 
-import msgspec
-
-from gridbus.hosting.child.connecting import Connector
-from gridbus.hosting.child.conversation import conversation
 from gridbus.hosting.child.handshake import read_hello, refuse
-from gridbus.hosting.child.loading import declared_by, load
-from gridbus.hosting.child.logs import log_to
-from gridbus.hosting.child.session import Session
-from gridbus.hosting.protocol import PROTOCOL, Hello, Loaded
+from gridbus.hosting.child.living import live
 from gridbus.isolation.sandbox import confine
-from gridbus.isolation.wire import ChildConnection, Kind, wire_failure
-from gridbus.plugins import Plugin
 
 _BROKEN, _OUT_OF_MEMORY = 70, 71  # exit codes
 
@@ -38,32 +29,10 @@ def run(sock: socket.socket, descriptors: socket.socket) -> None:
     except Exception as error:
         refuse(sock, number, error)
         return
-    descriptors.setblocking(False)
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(_on_error)
     asyncio.set_event_loop(loop)
-    loop.run_until_complete(_live(sock, descriptors, number, hello, confinement))
-
-
-async def _live(
-    sock: socket.socket, descriptors: socket.socket, number: int, hello: Hello, confinement: dict[str, str]
-) -> None:
-    peer, bus = conversation(hello.plugin_id or hello.code.entry)
-    log_to(peer, asyncio.get_running_loop(), hello.log_level)
-    connection = ChildConnection(sock, peer, on_lost=_end)
-    async with bus:
-        try:
-            record = await load(hello)
-        except (Exception, SystemExit) as error:
-            peer.send(Kind.ERROR, number, wire_failure(error))
-            connection.close()
-            return
-        assert isinstance(record.plugin, Plugin)  # it was loaded just now
-        session = Session(peer, bus, record, Connector(peer, descriptors, bus.start_job, owner=record.id))
-        peer.handlers.update(session.handlers())
-        metadata = msgspec.to_builtins(record.metadata)
-        peer.send(Kind.REPLY, number, Loaded(PROTOCOL, metadata, declared_by(record.plugin), confinement))
-        await asyncio.get_running_loop().create_future()  # until ``_end``
+    loop.run_until_complete(live(sock, descriptors, number, hello, confinement, on_lost=_end))
 
 
 def _end(error: Exception | None) -> None:

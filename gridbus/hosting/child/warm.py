@@ -3,108 +3,124 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
-from math import inf
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from gridbus.channels import Channel
-from gridbus.events import Event, Topic
 from gridbus.events.grid import ROW_UPDATE, RowUpdated
-from gridbus.hosting.child.conversation import conversation
-from gridbus.hosting.child.session import Session
-from gridbus.hosting.protocol import Occurrence, Published, Serve, Start
+from gridbus.hosting.child.handshake import read_hello
+from gridbus.hosting.child.living import live
+from gridbus.hosting.protocol import PROTOCOL, Code, Hello, Occurrence, Published, Ready, Serve, Start
+from gridbus.isolation.sandbox import SandboxSpec, prepare
 from gridbus.isolation.wire import FrameReader, Kind, encode_frame, pack, type_path
-from gridbus.manifest import PluginMetadata
-from gridbus.plugins import Plugin, on, serves
-from gridbus.plugins.connecting import connect
-from gridbus.plugins.loader import Loader
+from gridbus.plugins.importing import private_package, unload
 
-_SAID = Topic("warm-up:said", str)
+_SAMPLE = "sample"
 _EVENTS = 300  # enough for the interpreter to have specialized what runs for each event
 
 
-class _Warm(Plugin[None]):
-    """Does a little of what plugins do."""
+def warm() -> None:
+    """Go once through the life of a plugin's process but for confining it; nothing of it stays."""
+    prepare()
+    folder = Path(__file__).parent / _SAMPLE
+    code = Code("plugin:Sample", str(folder))
+    hello = Hello(PROTOCOL, PROTOCOL, _SAMPLE, code, None, None, SandboxSpec(), logging.DEBUG, "")
+    ours, theirs = socket.socketpair()
+    descriptors, passed = socket.socketpair()
+    with ours, theirs, descriptors, passed, _log_kept():
+        ours.sendall(encode_frame(Kind.HELLO, 1, hello))
+        number, came = read_hello(theirs)
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(_live_briefly(ours, theirs, passed, number, came))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+            unload(private_package(_SAMPLE), folder)
 
-    metadata = PluginMetadata(id="warm-up", name="Warm-up", version="0.0.0", permissions=["subscribe:*"])
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard = 0
-
-    @on("row:update")
-    async def hear(self, event: Event[RowUpdated]) -> None:
-        """Count."""
-        self.heard += 1
-
-    @serves(Channel("warm-up:say", str, str))
-    async def say(self, message: str) -> str:
-        """Say it again."""
-        return message
+async def _live_briefly(
+    ours: socket.socket, theirs: socket.socket, passed: socket.socket, number: int, hello: Hello
+) -> None:
+    ours.setblocking(False)
+    errors: list[Exception | None] = []
+    await asyncio.gather(live(theirs, passed, number, hello, {}, on_lost=errors.append), _Application(ours).play())
+    if errors != [None]:
+        raise RuntimeError(f"a plugin's process does not work even as it warms up: {errors}")
 
 
 class _Application:
-    """Stands for the application at the other end: it answers each call alike."""
+    """Plays the application for a plugin that only warms up."""
 
-    def __init__(self) -> None:
-        self._reader = FrameReader()
-        self.answers: list[bytes] = []
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._reader = sock, FrameReader()
+        self._replies: dict[int, msgspec.Raw] = {}
+        self._done = 0
 
-    def write(self, data: bytes | bytearray, /) -> None:
-        """Answer what is a call."""
-        published = Published(1, 1, "warm", None)
-        self.answers += [
-            encode_frame(Kind.REPLY, frame.id, published)
-            for frame in self._reader.feed(bytes(data))
-            if frame.kind is Kind.CALL
-        ]
+    async def play(self) -> None:
+        """Start the plugin, let it do each thing once, and let go of it; closed in any case."""
+        try:
+            await self._reply(1)
+            await self._ask(2, "start", Start(("subscribe:row:*",)))
+            ready = msgspec.msgpack.decode(self._replies[2], type=Ready)
+            numbers = {wanted.kind: wanted.number for wanted in ready.subscriptions}
+            for begin in range(0, _EVENTS, 10):
+                for seq in range(begin, begin + 10):
+                    self._send(Kind.EVENT, numbers["on"], _occurrence(seq + 1))
+                while self._done < begin + 10:
+                    await self._receive()
+            await self._ask(3, "serve", Serve(numbers["serve"], 1, pack("hello"), "warm", "app", None))
+            await self._ask(4, "health", None)
+            await self._ask(5, "ping", None)
+            await self._ask(6, "destroy", None)
+        finally:
+            self._sock.close()
 
-    def fail(self, error: Exception, /) -> None:
-        """Say what went wrong."""
-        raise error
+    async def _ask(self, number: int, method: str, arguments: Any) -> None:
+        self._send(Kind.CALL, number, [method, arguments])
+        await self._reply(number)
 
-    def read_now(self) -> None:
-        """Have nothing to say: nothing that is done here blocks."""
-        raise RuntimeError("a plugin that only warms up makes no call that blocks")
+    async def _reply(self, number: int) -> None:
+        while number not in self._replies:
+            await self._receive()
+
+    async def _receive(self) -> None:
+        data = await asyncio.get_running_loop().sock_recv(self._sock, 65536)
+        if not data:
+            raise RuntimeError("a plugin that only warms up ended before its time")
+        for frame in self._reader.feed(data):
+            if frame.kind is Kind.CALL:  # to publish
+                self._send(Kind.REPLY, frame.id, Published(1, 1, "warm", None))
+            elif frame.kind is Kind.DONE:
+                self._done += 10
+            elif frame.kind is Kind.ERROR:
+                raise RuntimeError(f"a plugin that only warms up fails: {bytes(frame.payload)!r}")
+            elif frame.kind is Kind.REPLY:
+                self._replies[frame.id] = frame.payload
+
+    def _send(self, kind: Kind, number: int, payload: Any) -> None:
+        self._sock.send(encode_frame(kind, number, payload))  # little enough for the socket to take it
 
 
-def warm() -> None:
-    """Go once through loading, starting, hearing, publishing, serving and ending; nothing of it stays."""
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(_live_briefly())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        loop.close()
-
-
-async def _live_briefly() -> None:
-    peer, bus = conversation("warm-up")
-    application = _Application()
-    peer.transport = application
-    reader = FrameReader()
-    async with bus:
-        record = await Loader(timeout=inf).load(_Warm)
-        session = Session(peer, bus, record, connect)
-        ready = await session.start(Start(("subscribe:*",)))
-        numbers = {subscription.kind: subscription.number for subscription in ready.subscriptions}
-        for seq in range(1, _EVENTS + 1):
-            for frame in reader.feed(encode_frame(Kind.EVENT, numbers["on"], _occurrence(seq))):
-                peer.receive(frame)
-            await asyncio.sleep(0)
-        await bus.drain()
-        serve = Serve(numbers["serve"], 1, pack("hello"), "warm", "app", None)
-        peer.receive(reader.feed(encode_frame(Kind.CALL, 1, ["serve", serve]))[0])
-        peer.receive(reader.feed(encode_frame(Kind.CALL, 2, ["health", None]))[0])
-        publishing = bus.start_job(bus.publish, _SAID, "hello", name="publish", owner="warm-up")
-        while not publishing.is_done:
-            await asyncio.sleep(0)
-            for answer in application.answers:
-                for frame in reader.feed(answer):
-                    peer.receive(frame)
-            application.answers.clear()
-        await session.destroy(None)
+@contextmanager
+def _log_kept() -> Iterator[None]:
+    """Put back the handlers and filters that are there now."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            logging.captureWarnings(False)
+            root.handlers[:] = handlers
+            root.setLevel(level)
 
 
 def _occurrence(seq: int) -> Occurrence:

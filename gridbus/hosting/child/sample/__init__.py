@@ -1,0 +1,3 @@
+"""A small plugin that is loaded once before processes are forked, so that they load theirs sooner."""
+
+__all__: list[str] = []
