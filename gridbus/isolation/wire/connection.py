@@ -53,6 +53,8 @@ class ChildConnection:
 
     def read_now(self) -> None:
         """Block until something came, and feed it to the peer; what waits to be sent goes out meanwhile."""
+        if self._is_lost:
+            return  # the peer knows
         poll = select.poll()
         poll.register(self._fd, select.POLLIN | (select.POLLOUT if self._waiting else 0))
         for _, events in poll.poll():
@@ -88,10 +90,11 @@ class ChildConnection:
             self._lose(None)
             return
         try:
-            for frame in self._reader.feed(data):
-                self._peer.receive(frame)
+            frames = self._reader.feed(data)
         except ProtocolViolation as error:
             self._lose(error)
+            return
+        self._peer.receive_all(frames)
 
     def _writable(self) -> None:
         sent = self._send(self._waiting)

@@ -50,9 +50,8 @@ class Link(asyncio.BufferedProtocol):
         self._waiting: list[Frame] = []  #: read and not handled
         self._transport: asyncio.Transport | None = None
         self._error: Exception | None = None
-        self._is_paused = self._is_lost = self._is_throttled = False
+        self._is_paused = self._is_held = self._is_due = self._is_lost = self._is_throttled = False
         self._tokens, self._since = rate, clock.monotonic()
-        peer.transport = self
 
     # --- out -----------------------------------------------------------------------------------------------------
 
@@ -64,6 +63,17 @@ class Link(asyncio.BufferedProtocol):
     def read_now(self) -> None:
         """Refuse: the application never blocks for a plugin."""
         raise IsolationError("the application does not block for a plugin's process")
+
+    def pause(self) -> None:
+        """Read nothing until ``resume``."""
+        self._is_held = True
+        self._pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._is_held = False
+        if not self._is_due:
+            self._go_on()
 
     def close(self) -> None:
         """Send what waits, and close."""
@@ -90,6 +100,7 @@ class Link(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         made: Any = transport
         self._transport = made
+        self._peer.transport = self
         made.set_write_buffer_limits(high=_WRITTEN)
         self._peer.flush()
 
@@ -105,7 +116,8 @@ class Link(asyncio.BufferedProtocol):
             self.fail(error)
             return
         self._waiting = frames if not self._waiting else [*self._waiting, *frames]
-        self._handle()
+        if not self._is_due and not self._is_held:
+            self._handle()
 
     def eof_received(self) -> bool:
         """Close when the process has closed."""
@@ -124,6 +136,8 @@ class Link(asyncio.BufferedProtocol):
         if self._is_lost:
             return
         self._is_lost = True
+        if self._error is None:
+            self._handle_rest()
         error = self._error or exc
         self._peer.lost(error)
         self._on_lost(error)
@@ -143,23 +157,37 @@ class Link(asyncio.BufferedProtocol):
         except ProtocolViolation as error:
             self.fail(error)
             return
+        if self._error is not None:
+            return
         self._waiting = waiting[place:]
         wait = self._wait(place)
-        if self._waiting or wait:
+        if wait:
+            self._is_due = True
             self._pause()
-            if wait:
-                self._clock.call_later(wait, self._go_on)
-            else:
-                asyncio.get_running_loop().call_soon(self._go_on)
+            self._clock.call_later(wait, self._go_on)
+        elif self._waiting:
+            self._is_due = True
+            self._pause()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _handle_rest(self) -> None:
+        """Handle what was read before the connection went."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            for frame in waiting:
+                self._peer.receive(frame)
+        except ProtocolViolation as error:
+            self._error = error
 
     def _go_on(self) -> None:
-        if self._is_lost or self._error is not None:
+        self._is_due = False
+        if self._is_held or self._is_lost or self._error is not None:
             return
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
         if self._waiting:
             self._handle()
+        if not self._is_due and self._is_paused and self._transport is not None and not self._transport.is_closing():
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _pause(self) -> None:
         if not self._is_paused and self._transport is not None and not self._transport.is_closing():
