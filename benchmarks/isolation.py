@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import Any
 
-from benchmarks.isolated import Figure, call
+from benchmarks.isolated import ROOT, Figure, call
 from benchmarks.report import figure_table, show
 from benchmarks.timing import calm
 
@@ -184,7 +185,7 @@ def events_per_second(count: int) -> float:
         best = 0.0
         async with two_plugins(only=True) as (bus, _):
             for _ in range(5):
-                with calm():
+                with calm(collect=False):
                     began = perf_counter()
                     for number in range(count):
                         await bus.publish(tick, number)
@@ -196,51 +197,58 @@ def events_per_second(count: int) -> float:
 
 
 def naive_events_per_second(count: int) -> float:
-    """Return the same for a frame per write and a task per event, as one would write it first."""
+    """Return the same for a frame per write and a task per event at both ends, as one would write it first."""
 
     async def run() -> float:
         ours, theirs = socket.socketpair()
-        child = os.fork()
-        if not child:
-            ours.close()
-            asyncio.run(_naive_reader(theirs, count))
-            os._exit(0)
+        code = f"from benchmarks.isolation import naive_reader; naive_reader({theirs.fileno()}, {count})"
+        child = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs in this loop yet
+            [sys.executable, "-c", code], cwd=ROOT, pass_fds=[theirs.fileno()]
+        )
         theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours)
+        await reader.readexactly(1)  # it is there
 
         async def send(number: int) -> None:
             data = json.dumps({"topic": "tick:new", "payload": number, "seq": number}).encode()
             writer.write(struct.pack("<I", len(data)) + data)
             await writer.drain()
-            await reader.readexactly(1)
 
         began = perf_counter()
-        for start in range(0, count, 1000):
-            async with asyncio.TaskGroup() as group:
-                for number in range(start, min(start + 1000, count)):
-                    group.create_task(send(number))
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(send(number))
+                if not number % 100:
                     await asyncio.sleep(0)
+        await reader.readexactly(count)
         taken = perf_counter() - began
         writer.close()
-        await asyncio.to_thread(os.waitpid, child, 0)
+        await asyncio.to_thread(child.wait)
         return count / taken
 
     return asyncio.run(run())
 
 
-async def _naive_reader(sock: socket.socket, count: int) -> None:
-    reader, writer = await asyncio.open_connection(sock=sock)
-    handled = []
+def naive_reader(descriptor: int, count: int) -> None:
+    """Be the other end of that."""
 
-    async def handle(data: bytes) -> None:
-        handled.append(json.loads(data)["payload"])
+    async def run() -> None:
+        reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
         writer.write(b".")
+        handled = []
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(count):
-            (size,) = struct.unpack("<I", await reader.readexactly(4))
-            group.create_task(handle(await reader.readexactly(size)))
-    await writer.drain()
+        async def handle(data: bytes) -> None:
+            handled.append(json.loads(data)["payload"])
+            writer.write(b".")
+            await writer.drain()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                (size,) = struct.unpack("<I", await reader.readexactly(4))
+                group.create_task(handle(await reader.readexactly(size)))
+        await writer.drain()
+
+    asyncio.run(run())
 
 
 def inline_beside_process(count: int) -> float:
@@ -256,7 +264,7 @@ def inline_beside_process(count: int) -> float:
             for _ in range(7):
                 taken = []
                 for where in (bus, alone):
-                    with calm():
+                    with calm(collect=False):
                         began = perf_counter_ns()
                         for number in range(count):
                             await where.publish(noise, number)
@@ -302,8 +310,8 @@ async def _nothing(event: Any) -> None:
 async def managed() -> AsyncIterator[tuple[Any, Any]]:
     """Give a bus and a manager whose plugins all run in processes."""
     from gridbus import Bus
-    from gridbus.manifest import Isolation
     from gridbus.hosting import ProcessHost
+    from gridbus.manifest import Isolation
     from gridbus.plugins import PluginManager
 
     async with Bus() as bus:
@@ -361,7 +369,8 @@ def plugin_processes() -> list[int]:
 
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started and not seen the end of."""
-    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")  # whichever thread started it
+    return [int(text) for task in tasks for text in task.read_text().split()]
 
 
 def private_bytes(pid: int) -> int:

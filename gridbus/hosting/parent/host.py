@@ -29,7 +29,7 @@ from gridbus.plugins.hosting import HostRequest
 logger = logging.getLogger("gridbus.hosting")
 
 ENTRY = "gridbus.hosting.child.main:run"
-PRELOAD = ("gridbus.hosting.child.main", "gridbus.hosting.child.warm:warm")
+PRELOAD = ("gridbus.isolation.zygote.warm:event_loop", "gridbus.hosting.child.main", "gridbus.hosting.child.warm:warm")
 
 
 class ProcessHost:
@@ -69,7 +69,7 @@ class ProcessHost:
         self.packed = PackedEvents()
         self._require = require_sandbox
         fork = sys.platform == "linux" if use_fork is None else use_fork
-        self._zygote = Zygote(entry=ENTRY, preload=PRELOAD, paths=_gridbus_paths(), use_fork=fork)
+        self._zygote = Zygote(entry=ENTRY, preload=PRELOAD, use_fork=fork)
         self.meter = Meter(bus.clock, start=partial(bus.start_job, owner="manager"))
         self._report: SandboxReport | None = None
         self._probing = anyio.Lock()
@@ -186,14 +186,3 @@ class ProcessHost:
             cpu_seconds=limits.cpu_seconds_per_event,
             enforce=confined,
         )
-
-
-def _gridbus_paths() -> tuple[str, ...]:
-    """Return where gridbus and what it needs are imported from, which need not be where Python looks by itself."""
-    found = []
-    for name in ("gridbus", "msgspec", "attrs", "attr", "anyio", "sniffio", "idna", "typing_extensions", "cattrs"):
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file is not None:
-            place = Path(file).parent
-            found.append(str(place.parent if Path(file).name == "__init__.py" else place))
-    return tuple(dict.fromkeys(found))

@@ -77,10 +77,13 @@ class Arena:
 
 
 def _children(pid: int) -> list[int]:
-    try:
-        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):  # whichever thread started it
+        try:
+            found += map(int, task.read_text().split())
+        except OSError:
+            continue
+    return found
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ _ROOMY = {
     "open_files": 500,
     "threads": 500,
     "cpu_seconds_per_event": 60.0,
+    "handler_timeout": 30.0,
 }
 
 
@@ -192,7 +193,13 @@ async def test_files_are_refused(
     ("name", "arguments", "reason", "limit", "limits"),
     [
         ("several_files", {"count": 20, "megabytes": 10}, "files", "file_bytes", {}),
-        ("many_files", {"count": 10_000}, "files", "file_bytes", {"file_bytes": 20 * 2**20}),
+        (
+            "many_files",
+            {"count": 10_000},
+            "files",
+            "file_bytes",
+            {"file_bytes": 20 * 2**20, "cpu_seconds_per_event": 20},
+        ),
         ("threads", {"count": 100}, "threads", "threads", {}),
         ("busy", {"seconds": 20}, "cpu", "cpu_seconds_per_event", {}),
     ],
@@ -204,7 +211,7 @@ async def test_what_is_killed_and_started_again(
     grants = (f"fs.write:{folder}", "threads")
     if reason == "files":
         arguments = {"folder": str(folder), **arguments}
-    async with open_arena(grants=grants, limits=limits or None) as arena:
+    async with open_arena(grants=grants, limits={"handler_timeout": 30.0, **limits}) as arena:
         assert (await arena.attack(name, **arguments))["ended"] == "ServerGone"
         await arena.report(reason)
         await arena.until(lambda: limit in arena.limits())
@@ -279,4 +286,4 @@ async def test_a_plugin_that_does_not_want_to_go_goes(open_arena: Any) -> None:
         [pid] = arena.children()
         with anyio.fail_after(5):
             await arena.manager.unregister_and_destroy("attacker")
-        assert not Path(f"/proc/{pid}").exists()
+        await arena.until(lambda: not Path(f"/proc/{pid}").exists(), 2)

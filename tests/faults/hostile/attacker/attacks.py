@@ -60,7 +60,8 @@ def busy(seconds: float) -> str:
 
 def blocked(seconds: float) -> str:
     """Block the event loop without using the processor."""
-    with socket.socketpair()[0] as one:
+    one, other = socket.socketpair()
+    with one, other:
         one.settimeout(seconds)
         try:
             one.recv(1)
@@ -93,7 +94,7 @@ def threads(count: int) -> str:
             thread = threading.Thread(target=over.wait, daemon=True)
             thread.start()
             started.append(thread)
-        over.wait(0.7)  # long enough to be noticed
+        over.wait(2.5)  # long enough to be noticed
     finally:
         over.set()
     return f"{len(started)} threads"
@@ -195,7 +196,8 @@ def process_vm(pid: int) -> str:
     remote = ctypes.create_string_buffer(vector.pack(id(None), 8))
     call = libc().syscall
     call.restype = ctypes.c_long
-    read = checked(call(310, pid, local, 1, remote, 1, 0))
+    one, none = ctypes.c_long(1), ctypes.c_long(0)
+    read = checked(call(ctypes.c_long(310), ctypes.c_long(pid), local, one, remote, one, none))
     return f"{read} bytes"
 
 
