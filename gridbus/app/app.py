@@ -23,7 +23,17 @@ from gridbus.events.system import APP_STARTED, APP_STOPPING, PLUGIN_FAILED, AppS
 from gridbus.grid import Grid
 from gridbus.health import HealthService
 from gridbus.manifest import Permission
-from gridbus.plugins import IsolationPolicy, PluginManager, PluginSource, PluginState, untrusted_apart
+from gridbus.plugins import (
+    IsolationPolicy,
+    PermissionPolicy,
+    PluginHost,
+    PluginManager,
+    PluginSource,
+    PluginState,
+    grant_declared,
+    grant_listed,
+    untrusted_apart,
+)
 
 if TYPE_CHECKING:
     from signal import Signals
@@ -58,6 +68,8 @@ class App:
         trace: Callable[[Event[Any]], object] | None = None,
         isolation: IsolationPolicy = untrusted_apart,
         require_sandbox: bool = True,
+        permissions: PermissionPolicy = grant_declared,
+        host: PluginHost | None = None,
     ) -> None:
         """Prepare an application; it starts with ``async with``.
 
@@ -71,11 +83,13 @@ class App:
             strict: raise where a plugin does not start, instead of going on without it.
             health_interval: seconds between two checks of how plugins are; None for none but those that are asked for.
             grace: seconds for what is left to do at the end, at each step.
+            clock: where time comes from.
+            trace: called with each event from the very first on; must be quick.
             isolation: says where a plugin runs for which nobody did: by default those that are neither the
                 application's own nor official get processes of their own.
             require_sandbox: refuse plugins that are not trusted where this machine cannot confine them.
-            clock: where time comes from.
-            trace: called with each event from the very first on; must be quick.
+            permissions: who grants what to the plugins that do not stand in ``grants``.
+            host: runs plugins in processes of their own, and is not closed here; one is made where it is needed.
         """
         self._name, self._grid_config = name, grid or GridConfig()
         self._rows, self._sources = rows, tuple(plugins)
@@ -85,6 +99,7 @@ class App:
         self._strict, self._health_interval = strict, health_interval
         self._grace, self._clock, self._trace = grace, clock, trace
         self._isolation, self._require_sandbox = isolation, require_sandbox
+        self._permissions, self._host = permissions, host
         self._failures: list[PluginFailed] = []
         self._reason = "the end of its block"
         self._stack = AsyncExitStack()
@@ -200,10 +215,13 @@ class App:
             bus.trace(self._trace)
         bus.on(PLUGIN_FAILED, lambda event: self._failures.append(event.payload), name="failures")
         storage = self._open_storage()
-        host = LazyHost(bus, require_sandbox=self._require_sandbox)
-        stack.push_async_callback(host.aclose)
+        host = self._host
+        if host is None:
+            host = own = LazyHost(bus, require_sandbox=self._require_sandbox)
+            stack.push_async_callback(own.aclose)
+        permissions = grant_listed(self._grants, self._permissions)
         self._manager = await stack.enter_async_context(
-            PluginManager(bus, storage=storage, permissions=self._grants, host=host, isolation=self._isolation)
+            PluginManager(bus, storage=storage, permissions=permissions, host=host, isolation=self._isolation)
         )
         config = self._grid_config
         self._grid = Grid(bus, name=config.name, columns=config.columns, id_column=config.id_column)

@@ -12,13 +12,16 @@ import anyio
 from gridbus.app import App
 from gridbus.cli.demo import run_demo
 from gridbus.cli.logs import logging_to_stderr
-from gridbus.cli.progress import show_bars
+from gridbus.cli.progress import no_bars, show_bars
+from gridbus.cli.prompting import Prompter, can_ask, terminal_line
 from gridbus.cli.report import print_summary, problem_lines, summary_json, summary_text
 from gridbus.cli.running import Course, Job, run_job
 from gridbus.cli.streams import output_console, progress_console
 from gridbus.cli.summary import Summary
 from gridbus.config import GridConfig, check_config
 from gridbus.errors import GridbusError
+from gridbus.manifest import Isolation
+from gridbus.plugins import grant_declared, untrusted_apart
 from gridbus.plugins.discovery import installed
 
 OK, FAILED, MISUSED = 0, 1, 2
@@ -33,7 +36,16 @@ def import_from_here() -> None:
 
 
 def run_command(
-    file: Path, plugins: Sequence[str] | None, *, ops: str | None, out: Path, id_column: str | None, as_json: bool
+    file: Path,
+    plugins: Sequence[str] | None,
+    *,
+    ops: str | None,
+    out: Path,
+    id_column: str | None,
+    as_json: bool,
+    ask: bool,
+    isolation: Isolation | None,
+    allow_unconfined: bool,
 ) -> int:
     """Run the main job; return the exit status."""
     errors = progress_console()
@@ -43,7 +55,8 @@ def run_command(
         errors.print(text, markup=False, soft_wrap=True)
 
     names = tuple(dict.fromkeys(DEFAULT_PLUGINS if plugins is None else filter(None, plugins)))
-    problem = _obstacle(file, ops, names)
+    problem = "--ask reads answers from the standard input: give --ops a file" if ask and ops == "-" else None
+    problem = problem or _obstacle(file, ops, names)
     if problem is not None:
         tell(f"gridbus run: {problem}")
         return MISUSED
@@ -53,9 +66,12 @@ def run_command(
         grid=GridConfig(id_column=id_column),
         plugins=[_configured(name, out) for name in names],
         trace=course.count,
+        isolation=untrusted_apart if isolation is None else lambda candidate: isolation,
+        require_sandbox=not allow_unconfined,
+        permissions=Prompter(tell, terminal_line if can_ask() else None) if ask else grant_declared,
     )
     try:
-        with show_bars(errors) as bar, logging_to_stderr():
+        with no_bars() if ask else show_bars(errors) as bar, logging_to_stderr():
             job = Job(app=app, file=file, ops=ops, tell=tell, loading=bar("loading"), applying=bar("applying"))
             summary, interruption = anyio.run(run_job, job, course)
     except GridbusError as error:
@@ -126,6 +142,6 @@ def _obstacle(file: Path, ops: str | None, names: Sequence[str]) -> str | None:
             return f"{path}: this is a folder, name a file in it"
     known = [found.id for found in installed()]
     for name in names:
-        if name not in known and ":" not in name:
+        if name not in known and ":" not in name and "/" not in name:
             return f"there is no plugin {name!r}; the installed ones are {', '.join(known) or 'none'}"
     return None

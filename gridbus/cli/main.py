@@ -11,6 +11,7 @@ import typer
 
 from gridbus.cli.spread import spread
 from gridbus.cli.streams import closing_quietly
+from gridbus.manifest import Isolation
 
 _RUN_HELP = """Load FILE into a grid, apply the operations of OPS, and end with a summary.
 
@@ -59,7 +60,8 @@ _PLUGINS = typer.Option(
     "--plugins",
     metavar="NAME...",
     show_default="export",
-    help="Plugins to start, by id or module:Class, as in --plugins audit-log export: these and no others.",
+    help="Plugins to start, by id or module:Class, as in --plugins audit-log export, or a folder, as in "
+    "--plugins=./mine: these and no others.",
 )
 _OPS = typer.Option(
     "--ops", metavar="OPS.jsonl", show_default=False, help="Operations to apply; - reads them from the standard input."
@@ -67,6 +69,15 @@ _OPS = typer.Option(
 _OUT = typer.Option("--out", metavar="DIR", help="Where exports and audit.jsonl go; no export may lead out of it.")
 _ID_COLUMN = typer.Option(
     "--id-column", metavar="C", show_default="rows are numbered", help="The column that holds each row's id."
+)
+_ISOLATION = typer.Option(
+    "--isolation",
+    show_default="processes for plugins that are not official",
+    help="Where plugins run: inline only what you trust as your own code.",
+)
+_ASK = typer.Option("--ask", help="Ask before a plugin is granted anything.")
+_UNCONFINED = typer.Option(
+    "--allow-unconfined", help="Run plugins even where this machine cannot confine them, see gridbus doctor."
 )
 _CONFIG = typer.Argument(metavar="gridbus.toml", help="The file that declares an application.")
 
@@ -79,11 +90,25 @@ def run(
     out: Annotated[Path, _OUT] = Path(),
     id_column: Annotated[str | None, _ID_COLUMN] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    ask: Annotated[bool, _ASK] = False,
+    isolation: Annotated[Isolation | None, _ISOLATION] = None,
+    allow_unconfined: Annotated[bool, _UNCONFINED] = False,
 ) -> None:
     """Load a file, apply operations, and end with a summary."""
     from gridbus.cli.commands import run_command
 
-    raise typer.Exit(run_command(file, plugins, ops=ops, out=out, id_column=id_column, as_json=as_json))
+    status = run_command(
+        file,
+        plugins,
+        ops=ops,
+        out=out,
+        id_column=id_column,
+        as_json=as_json,
+        ask=ask,
+        isolation=isolation,
+        allow_unconfined=allow_unconfined,
+    )
+    raise typer.Exit(status)
 
 
 @app.command()

@@ -42,6 +42,12 @@ class RichBar:
 
 
 @contextmanager
+def no_bars() -> Iterator[BarMaker]:
+    """Show none: they would be drawn over what somebody types."""
+    yield lambda title: NoBar()
+
+
+@contextmanager
 def show_bars(console: Console) -> Iterator[BarMaker]:
     """Show bars for as long as the block runs, if the console is a terminal."""
     if not console.is_terminal:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 20  # problems that are shown; the others are counted
 
-_HEADINGS = ("plugin", "health", "handled", "failed", "dropped", "p50", "p99")
+_HEADINGS = ("plugin", "host", "health", "handled", "failed", "dropped", "p50", "p99")
 _STYLES = {"healthy": "green", "warning": "yellow", "error": "bold red", "unknown": "dim"}
 
 
@@ -28,7 +28,7 @@ def summary_text(summary: Summary) -> str:
     lines += ["", *_aligned([("event", "count"), *((t, f"{n:,}") for t, n in summary.events.items())], numbers={1})]
     if summary.plugins:
         rows = [_HEADINGS, *(_row(name, figures) for name, figures in summary.plugins.items())]
-        lines += ["", *_aligned(rows, numbers=set(range(2, 7)))]
+        lines += ["", *_aligned(rows, numbers=set(range(3, 8)))]
     return "\n".join(lines)
 
 
@@ -49,11 +49,11 @@ def print_summary(summary: Summary, console: Console) -> None:
     if summary.plugins:
         plugins = Table(title="Plugins", title_justify="left")
         for index, heading in enumerate(_HEADINGS):
-            plugins.add_column(heading, justify="right" if index > 1 else "left")
+            plugins.add_column(heading, justify="right" if index > 2 else "left")
         for name, figures in summary.plugins.items():
-            plugin, health, *numbers = _row(name, figures)
+            plugin, host, health, *numbers = _row(name, figures)
             style = _STYLES.get(health, "")
-            plugins.add_row(plugin, f"[{style}]{health}[/]" if style else health, *numbers)
+            plugins.add_row(plugin, host, f"[{style}]{health}[/]" if style else health, *numbers)
         console.print(plugins)
 
 
@@ -92,6 +92,7 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
 def _row(name: str, figures: PluginFigures) -> tuple[str, ...]:
     return (
         name,
+        figures.host,
         figures.health,
         f"{figures.handled:,}",
         f"{figures.failed:,}",

@@ -83,7 +83,8 @@ async def summarize(app: App, course: Course) -> Summary:
     """Return the figures of an application that runs."""
     plugins = {}
     for plugin_id, health in (await app.manager.check_all_health()).items():
-        plugins[plugin_id] = PluginFigures.of(health, await app.manager.resource_usage(plugin_id))
+        usage, host = await app.manager.resource_usage(plugin_id), app.manager.get_plugin(plugin_id).isolation.value
+        plugins[plugin_id] = PluginFigures.of(health, usage, host)
     loaded = course.loaded
     return Summary(
         rows=len(app.grid),

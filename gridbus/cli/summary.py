@@ -17,6 +17,7 @@ class PluginFigures:
     """How a plugin is and what it did."""
 
     health: str
+    host: str = "inline"  #: where it runs
     handled: int = 0  #: events and requests
     failed: int = 0
     dropped: int = 0
@@ -25,10 +26,11 @@ class PluginFigures:
     message: str = ""  #: what its health check said
 
     @classmethod
-    def of(cls, health: PluginHealth, usage: ResourceUsage) -> PluginFigures:
+    def of(cls, health: PluginHealth, usage: ResourceUsage, host: str) -> PluginFigures:
         """Take the figures that a summary shows."""
         return cls(
             health=health.status.value,
+            host=host,
             handled=usage.events_handled,
             failed=usage.events_failed,
             dropped=usage.events_dropped,
@@ -94,6 +96,7 @@ def _plugin_json(figures: PluginFigures) -> dict[str, Any]:
         "dropped": figures.dropped,
         "p50_us": _rounded(figures.p50_us),
         "p99_us": _rounded(figures.p99_us),
+        "host": figures.host,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from gridbus.bus import Bus
 from gridbus.config.model import AppConfig
 from gridbus.config.reading import read_toml, resolved_use, structured
 from gridbus.errors import ConfigError, PluginError, PluginValidationError
-from gridbus.plugins import PluginInfo, PluginManager
+from gridbus.manifest import Isolation
+from gridbus.plugins import PluginInfo, PluginManager, untrusted_apart
 
 
 @attrs.frozen
@@ -52,7 +54,8 @@ class CheckReport:
 async def check_config(path: Path | str) -> CheckReport:
     """Check a file: its form, the files that it names, and each plugin with its configuration.
 
-    The code of plugins is imported, and nothing of it runs but their constructors and ``validate_config``.
+    The code of plugins is imported, and nothing of it runs but their constructors and ``validate_config``: here or in a
+    process of its own, as the application would do it.
     """
     path = Path(path)
     try:
@@ -83,12 +86,22 @@ def _missing_files(data: Mapping[str, Any], path: Path) -> Iterator[tuple[str, s
     store = _table(data, "storage").get("path")
     if isinstance(store, str) and not (path.parent / store).parent.is_dir():
         yield "storage.path", f"there is no folder {(path.parent / store).parent}"
+    for plugin_id, entry in _table(data, "plugins").items():
+        site = entry.get("site") if isinstance(entry, Mapping) else None
+        if isinstance(site, str) and not (path.parent / site).is_dir():
+            yield f"plugins.{plugin_id}.site", f"there is no folder {path.parent / site}"
 
 
 async def _plugin_problems(data: Mapping[str, Any], path: Path) -> list[tuple[str, str]]:
     """Register each plugin by itself, so that one hides nothing of another, and look at what they need."""
+    from gridbus.hosting import ProcessHost  # importing the configuration brings in no processes
+
     problems: list[tuple[str, str]] = []
-    async with Bus() as bus, PluginManager(bus) as manager:
+    async with AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(Bus())
+        host = ProcessHost(bus, require_sandbox=_table(data, "isolation").get("require") is not False)
+        stack.push_async_callback(host.aclose)
+        manager = await stack.enter_async_context(PluginManager(bus, host=host, isolation=untrusted_apart))
         installed = [found.id for found in await manager.discover()]
         for plugin_id, entry in _table(data, "plugins").items():
             if not isinstance(entry, Mapping) or entry.get("enabled") is False:
@@ -99,19 +112,36 @@ async def _plugin_problems(data: Mapping[str, Any], path: Path) -> list[tuple[st
             if use is None and plugin_id not in installed:
                 problems.append((f"plugins.{plugin_id}", _not_installed(plugin_id, installed)))
                 continue
-            problems += await _registered(manager, plugin_id, use and resolved_use(use, path), config)
+            problems += await _registered(
+                manager, plugin_id, use and resolved_use(use, path), config, _options(entry, path)
+            )
         infos = {info.id: info for info in manager.list_plugins()}
         for info in infos.values():
             problems += [(f"plugins.{info.id}", reason) for reason in _unmet(info, infos)]
     return problems
 
 
+def _options(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return how a plugin is registered, as far as that can be used; what cannot was told already."""
+    options: dict[str, Any] = {}
+    if entry.get("isolation") in tuple(Isolation):
+        options["isolation"] = entry["isolation"]
+    site = entry.get("site")
+    if isinstance(site, str) and (path.parent / site).is_dir():
+        options["site"] = path.parent / site
+    return options
+
+
 async def _registered(
-    manager: PluginManager, plugin_id: str, use: str | None, config: Mapping[str, Any] | None
+    manager: PluginManager,
+    plugin_id: str,
+    use: str | None,
+    config: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
 ) -> list[tuple[str, str]]:
     key = f"plugins.{plugin_id}"
     try:
-        info = await manager.register(use or plugin_id, dict(config) if config else None)
+        info = await manager.register(use or plugin_id, dict(config) if config else None, **options)
     except PluginValidationError as error:
         reasons = error.details.get("problems")
         if not reasons:

@@ -66,8 +66,10 @@ class PluginConfig:
     site: Path | None = None  #: a folder with libraries of its own; relative to the folder of the application's file
 
     def __attrs_post_init__(self) -> None:
-        """Refuse permissions that are none."""
+        """Refuse permissions and limits that are none, and libraries of its own for what runs inline."""
         problems = []
+        if self.isolation is Isolation.INLINE and self.site is not None:
+            problems.append("what runs inline has the libraries of the application: leave it out, or isolation @ site")
         for index, text in enumerate(self.grants or ()):
             try:
                 Permission.parse(text)

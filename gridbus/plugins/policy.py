@@ -31,16 +31,18 @@ def grant_declared(request: PermissionRequest) -> tuple[Permission, ...]:
     return request.permissions if request.is_declared else ()
 
 
-def grant_listed(table: Mapping[str, Iterable[Permission | str]]) -> PermissionPolicy:
-    """Return the policy that grants the plugins in a table what stands there, and the others what they declare.
+def grant_listed(
+    table: Mapping[str, Iterable[Permission | str]], otherwise: PermissionPolicy = grant_declared
+) -> PermissionPolicy:
+    """Return the policy that grants the plugins in a table what stands there, and asks another about the others.
 
     Raises:
         PluginValidationError: the table holds what is no permission.
     """
     listed = {plugin_id: tuple(map(as_permission, permissions)) for plugin_id, permissions in table.items()}
 
-    def grant(request: PermissionRequest) -> tuple[Permission, ...]:
+    def grant(request: PermissionRequest) -> Iterable[Permission | str] | Awaitable[Iterable[Permission | str]]:
         permissions = listed.get(request.plugin.id)
-        return grant_declared(request) if permissions is None else permissions
+        return otherwise(request) if permissions is None else permissions
 
     return grant

@@ -110,7 +110,7 @@ def test_each_operation_is_applied_and_the_summary_counts_them(gridbus: Callable
     expected = {"row:create": 1, "row:update": 1, "row:delete": 1, "data:load": 1, "filter:apply": 1, "export:done": 2}
     assert {topic: events[topic] for topic in expected} == expected
     audit = summary["plugins"]["audit-log"]
-    assert list(audit) == ["health", "handled", "failed", "dropped", "p50_us", "p99_us"]
+    assert list(audit) == ["health", "handled", "failed", "dropped", "p50_us", "p99_us", "host"]
     assert (audit["health"], audit["handled"], audit["failed"], audit["dropped"]) == ("healthy", 6, 0, 0)
     assert 0 < audit["p50_us"] <= audit["p99_us"]
     assert (tmp_path / "out" / "late.csv").read_text() == "id,delay\n1,100\n3,90\n5,70\n"
@@ -169,7 +169,7 @@ def test_bad_lines_are_named_and_the_rest_still_runs(gridbus: Callable[..., Done
 def test_a_veto_and_a_failing_handler_are_told(gridbus: Callable[..., Done], here: str) -> None:
     """The veto at its line, the handler with its plugin; the grid goes on."""
     ops = ['{"op":"delete","id":"1"}', '{"op":"update","id":"1","changes":{"delay":7}}']
-    done = gridbus("run", "flights.csv", "--plugins", f"{here}:Guard", "--json", ops=ops)
+    done = gridbus("run", "flights.csv", "--plugins", f"{here}:Guard", "--isolation", "inline", "--json", ops=ops)
     assert done.status == 1
     [error] = done.summary["errors"]
     assert (error["line"], error["column"]) == (1, 1)
@@ -183,7 +183,8 @@ def test_a_veto_and_a_failing_handler_are_told(gridbus: Callable[..., Done], her
 
 def test_a_plugin_that_does_not_start_keeps_nobody_from_it(gridbus: Callable[..., Done], here: str) -> None:
     """It is named, and the exit status says so."""
-    done = gridbus("run", "flights.csv", "--plugins", f"{here}:Broken", "export", "--json", ops=['{"op":"page"}'])
+    names = (f"{here}:Broken", "export")
+    done = gridbus("run", "flights.csv", "--plugins", *names, "--isolation=inline", "--json", ops=['{"op":"page"}'])
     assert done.status == 1
     assert list(done.summary["plugins"]) == ["export"]
     assert done.summary["plugin_problems"] == ["plugin broken: initialize failed: no luck"]
@@ -231,7 +232,7 @@ def test_the_summary_is_plain_text_where_it_is_piped(gridbus: Callable[..., Done
     lines = done.out.splitlines()
     assert lines[:3] == ["rows        5", "visible     5", "operations  1 applied, 0 refused"]
     assert "row:create              1" in lines
-    assert lines[-1].split()[:5] == ["export", "healthy", "0", "0", "0"]
+    assert lines[-1].split()[:6] == ["export", "inline", "healthy", "0", "0", "0"]
     assert done.out.isascii()
 
 
@@ -298,3 +299,41 @@ def test_a_terminal_gets_tables_and_bars(
     assert "1 applied, 0 refused" in err.getvalue()
     assert "│ row:delete " in out.getvalue()
     assert "│ export │" in out.getvalue()
+
+
+def test_plugins_are_granted_what_is_answered(
+    gridbus: Callable[..., Done], here: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --ask; where nobody can answer, a plugin does without, and says so."""
+    guard = ("--plugins", f"{here}:Guard", "--isolation", "inline", "--json", "--ask")
+    done = gridbus("run", "flights.csv", *guard)
+    assert done.status == 1
+    assert "plugin guard is not granted intercept:row:delete, subscribe:row:update: --ask needs a terminal" in done.err
+    assert "was not granted it" in done.summary["plugin_problems"][0]
+
+    async def yes() -> str:
+        return "y\n"
+
+    monkeypatch.setattr("gridbus.cli.commands.can_ask", lambda: True)
+    monkeypatch.setattr("gridbus.cli.commands.terminal_line", yes)
+    done = gridbus("run", "flights.csv", *guard)
+    assert done.status == 0
+    assert "Guard (guard 1.0) would like to" in done.err
+    done = gridbus("run", "flights.csv", *guard, "--ops", "-")
+    assert done.status == 2
+    assert "give --ops a file" in done.err
+
+
+def test_a_plugin_that_is_not_trusted_gets_a_process(gridbus: Callable[..., Done], tmp_path: Path) -> None:
+    """The summary says where each one runs."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "gridbus-plugin.toml").write_text(
+        '[plugin]\nid = "mine"\nname = "Mine"\nversion = "1"\nentry = "code:Mine"\n'
+    )
+    (tmp_path / "mine" / "code.py").write_text("from gridbus import Plugin\n\n\nclass Mine(Plugin):\n    pass\n")
+    done = gridbus("run", "flights.csv", "--plugins=./mine,export", "--allow-unconfined", "--json")
+    assert done.status == 0
+    assert {name: plugin["host"] for name, plugin in done.summary["plugins"].items()} == {
+        "mine": "process",
+        "export": "inline",
+    }

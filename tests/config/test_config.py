@@ -9,7 +9,17 @@ import attrs
 import pytest
 
 from gridbus import App, Column, ColumnType, ConfigError, Plugin, PluginMetadata
-from gridbus.config import AppConfig, GridConfig, PluginConfig, StorageConfig, StorageKind, check_config, read_config
+from gridbus.config import (
+    AppConfig,
+    GridConfig,
+    IsolationConfig,
+    PluginConfig,
+    StorageConfig,
+    StorageKind,
+    check_config,
+    read_config,
+)
+from gridbus.manifest import Isolation
 
 WHOLE = """
 name = "shop"
@@ -24,9 +34,15 @@ kind = "sqlite"
 path = "state.db"
 durable = true
 
+[isolation]
+require = false
+
 [plugins.audit-log]
 config = { destination = "a.jsonl" }
 grants = ["subscribe:row:*"]
+isolation = "process"
+limits = { memory_bytes = "64 MiB", max_tasks = 3 }
+site = "libraries"
 
 [plugins.export]
 enabled = false
@@ -78,8 +94,15 @@ def test_each_part_is_read(tmp_path: Path) -> None:
             columns=(Column("name"), Column("born", ColumnType.INT, title="Year of birth")),
         ),
         storage=StorageConfig(kind=StorageKind.SQLITE, path=tmp_path / "state.db", durable=True),
+        isolation=IsolationConfig(require=False),
         plugins={
-            "audit-log": PluginConfig(config={"destination": "a.jsonl"}, grants=("subscribe:row:*",)),
+            "audit-log": PluginConfig(
+                config={"destination": "a.jsonl"},
+                grants=("subscribe:row:*",),
+                isolation=Isolation.PROCESS,
+                limits={"memory_bytes": "64 MiB", "max_tasks": 3},
+                site=tmp_path / "libraries",
+            ),
             "export": PluginConfig(enabled=False),
         },
     )
@@ -100,6 +123,15 @@ def test_an_empty_file_is_an_application(tmp_path: Path) -> None:
         ('[storage]\npath = "a"', "memory has no file"),
         ("health_interval = 0", "a number of seconds above 0 is needed, not 0 @ $.health_interval"),
         ('[plugins.a]\ngrants = ["fly"]', "'fly' is no permission"),
+        ('[plugins.a]\nisolation = "jail"', "@ $.plugins.a.isolation"),
+        ('[plugins.a]\nlimits = { memory_bytes = "lots" }', "'lots' is no size"),
+        (
+            "[plugins.a]\nlimits = { threads = 0 }",
+            "a whole number above 0 is needed, not 0 @ $.plugins.a.limits.threads",
+        ),
+        ("[plugins.a]\nlimits = { speed = 1 }", "there is no such limit"),
+        ('[plugins.a]\nisolation = "inline"\nsite = "x"', "what runs inline has the libraries of the application"),
+        ("[isolation]\nrequire = 1", "@ $.isolation.require"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_key(text: str, problem: str, tmp_path: Path) -> None:
@@ -144,9 +176,11 @@ config = { evnts = ["row:*"], fsync = 1 }
 config = { formats = ["doc"] }
 [plugins.sized]
 use = "config_test_plugins:Sized"
+isolation = "inline"
 config = { size = 2 }
 [plugins.other]
 use = "config_test_plugins:Rival"
+isolation = "inline"
 [plugins.none]
 use = "nosuch:Thing"
 [plugins.text]
@@ -185,8 +219,10 @@ async def test_a_check_minds_what_plugins_need_of_each_other(tmp_path: Path) -> 
 [plugins.export]
 [plugins.sized]
 use = "config_test_plugins:Sized"
+isolation = "inline"
 [plugins.rival]
 use = "config_test_plugins:Rival"
+isolation = "inline"
 """
     report = await check_config(write(tmp_path, text))
     assert [str(problem.key) for problem in report.problems] == ["plugins.rival.use", "plugins.sized"]
@@ -208,8 +244,38 @@ async def test_a_plugin_may_be_a_folder_beside_the_file(tmp_path: Path) -> None:
         assert app.plugins == ("mine",)
 
 
+async def test_a_check_looks_for_libraries_of_a_plugins_own(tmp_path: Path) -> None:
+    """They are a folder."""
+    report = await check_config(write(tmp_path, '[plugins.export]\nsite = "nosuch"\n'))
+    assert [str(problem) for problem in report.problems] == [
+        f"{tmp_path / 'gridbus.toml'}: plugins.export.site: there is no folder {tmp_path / 'nosuch'}"
+    ]
+
+
+async def test_a_check_imports_nothing_that_is_not_trusted(tmp_path: Path) -> None:
+    """It asks a process, which tells what is wrong just the same; what is configured as inline is imported."""
+    folder = tmp_path / "loud"
+    folder.mkdir()
+    (folder / "gridbus-plugin.toml").write_text(
+        '[plugin]\nid = "loud"\nname = "Loud"\nversion = "1"\nentry = "code:Loud"\n'
+    )
+    (folder / "code.py").write_text(
+        "import sys\nfrom dataclasses import dataclass\nfrom gridbus import Plugin\n\n"
+        "sys.gridbus_test_was_here = True\n"
+        "@dataclass\nclass Options:\n    volume: int = 1\n\nclass Loud(Plugin[Options]):\n    pass\n"
+    )
+    text = '[isolation]\nrequire = false\n[plugins.loud]\nuse = "./loud"\nconfig = { volume = "high" }\n'
+    report = await check_config(write(tmp_path, text))
+    assert [problem.key for problem in report.problems] == ["plugins.loud.config.volume"]
+    assert not hasattr(sys, "gridbus_test_was_here")
+    report = await check_config(write(tmp_path, text + 'isolation = "inline"\n'))
+    assert [problem.key for problem in report.problems] == ["plugins.loud.config.volume"]
+    assert sys.__dict__.pop("gridbus_test_was_here")
+
+
 async def test_a_file_that_is_right_is_summed_up(tmp_path: Path) -> None:
     """With what is declared."""
+    (tmp_path / "libraries").mkdir()
     report = await check_config(write(tmp_path, WHOLE))
     assert report.problems == ()
     expected = "grid 'people' with 2 columns; plugins: audit-log (disabled: export); storage: sqlite"
