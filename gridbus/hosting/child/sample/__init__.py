@@ -1,3 +1,1 @@
 """A small plugin that is loaded once before processes are forked, so that they load theirs sooner."""
-
-__all__: list[str] = []
