@@ -53,7 +53,11 @@ def confine(spec: SandboxSpec, keep: Collection[int], *, parent: int | None = No
     if kernel is None or not spec.enforce:
         applied["limits"] = apply_limits(kernel, spec, descriptors=descriptors, in_use=address_space(machine))
         return applied
-    _confine_for_good(kernel, spec, parent, descriptors, applied)
+    try:
+        _confine_for_good(kernel, spec, parent, descriptors, applied)
+    except OSError as error:
+        held = ", ".join(layer for layer, what in applied.items() if what)
+        raise SandboxError(f"the process could not be confined further than {held}: {error}; {_OPT_DOWN}") from error
     return applied
 
 

@@ -20,6 +20,7 @@ _LOOKED_UP = (
     "/usr/share/ca-certificates",
 )
 _DEVICES = ("/dev/urandom", "/dev/random", "/dev/zero", "/dev/full")
+_SHARED = {"", "/", "/usr", "/usr/local"}  # prefixes that hold more than an interpreter
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -29,7 +30,7 @@ def interpreter_paths() -> tuple[str, ...]:
 
     Other entries of ``sys.path`` are the application's own folders, and no plugin's business.
     """
-    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix} - {"/", ""}
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix} - _SHARED
     installed = [entry for entry in sys.path if os.path.basename(entry) in _INSTALLED]
     standard = os.path.dirname(os.__file__)
     return _outermost([path for path in (*prefixes, standard, *installed, _own_folder()) if os.path.exists(path)])
