@@ -166,12 +166,12 @@ def memory(events: int) -> float:
 
     async def run() -> float:
         tick = Topic("tick:new", int)
-        async with two_plugins() as (bus, _):
+        async with two_plugins() as (bus, manager):
             for number in range(events):
                 await bus.publish(tick, number)
             await bus.drain()
-            sizes = [private_bytes(pid) for pid in plugin_processes()]
-            return max(sizes) / 1e6
+            usages = [await manager.resource_usage(name) for name in ("one", "two")]
+            return max(private_bytes(usage.pid) for usage in usages) / 1e6
 
     return asyncio.run(run())
 
@@ -287,7 +287,7 @@ def cpu_share(seconds: int) -> float:
             place = write_plugin(Path(folder), "burner", limits=limits)
             async with managed() as (bus, manager):
                 await manager.register_and_initialize(place)
-                [pid] = plugin_processes()
+                pid = (await manager.resource_usage("burner")).pid
                 job = bus.start_job(bus.ask, burn, seconds + 1)
                 await asyncio.sleep(0.5)
                 before, began = cpu_seconds(pid), perf_counter()
@@ -360,17 +360,6 @@ class Thing{number}:
 '''
     for number in range(10)
 )
-
-
-def plugin_processes() -> list[int]:
-    """Return the processes of plugins: the grandchildren of this one."""
-    return [pid for child in children(os.getpid()) for pid in children(child)]
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started and not seen the end of."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")  # whichever thread started it
-    return [int(text) for task in tasks for text in task.read_text().split()]
 
 
 def private_bytes(pid: int) -> int:

@@ -99,7 +99,7 @@ class Subscribe(_Struct):
     is_type: bool = False
     payload: str | None = None  #: path (``module:Class``) of the payload type; a server's message type by name
     reply: str | None = None  #: a server's reply type by name
-    is_stream: bool = False  #: a server that streams
+    is_stream: bool = False  #: a server that streams, or a subscription that a stream reads
     capacity: int = 1024
     overflow: str = "block"
     block_timeout: float = 5.0
@@ -164,6 +164,7 @@ class Published(_Struct):
     at_ns: int
     bus: str
     trace: Trace | None
+    payload: Packed | None = None  #: where an interceptor changed it
 
 
 class Ask(_Struct):

@@ -122,7 +122,8 @@ class ResourceUsage:
     p50_us: float | None = None  #: half of the calls of its handlers took less than this many microseconds
     p99_us: float | None = None
     storage_bytes: int = 0
-    cpu_seconds: float = 0.0  #: processor time of its own process; what follows is 0 for what runs inline
+    pid: int = 0  #: of its own process; 0 for what runs inline, as all that follows
+    cpu_seconds: float = 0.0  #: processor time of its own process
     cpu_percent: float = 0.0  #: of one core, over the last seconds
     memory_bytes: int = 0  #: resident
     threads: int = 0

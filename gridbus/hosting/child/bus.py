@@ -157,6 +157,8 @@ class ChildBus(Hearing):
     def _published(self, topic: Any, payload: Any, source: str | None, published: Published) -> Event[Any]:
         topic = topic if isinstance(topic, Topic) else Topic(topic)
         origin = Origin(published.bus, source or "app")
+        if published.payload is not None:
+            payload = unpack(published.payload, topic.payload_type)
         return Event(topic, payload, published.seq, published.at_ns, origin, bus_trace(published.trace))
 
     def _ask(self, channel: Channel[Any, Any], message: Any, to: str | None, timeout: float | None) -> Ask:

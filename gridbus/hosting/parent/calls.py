@@ -73,13 +73,13 @@ class Calls:
         """Publish an event."""
         topic, payload = self._payload(publish)
         with self._caused(publish.cause):
-            return _published(await self._ctx.publish(topic, payload))
+            return _published(await self._ctx.publish(topic, payload), payload)
 
     def publish_nowait(self, publish: Publish, info: Any) -> Published:
         """Publish an event without waiting."""
         topic, payload = self._payload(publish)
         with self._caused(publish.cause):
-            return _published(self._ctx.publish_nowait(topic, payload))
+            return _published(self._ctx.publish_nowait(topic, payload), payload)
 
     async def ask(self, ask: Ask, info: Any) -> bytes:
         """Ask on a channel."""
@@ -159,5 +159,6 @@ class Calls:
         return acting_for(event, self._relays.worker_of(cause.subscription, cause.seq))
 
 
-def _published(event: Event[Any]) -> Published:
-    return Published(event.seq, event.at_ns, event.origin.bus, wire_trace(event.trace))
+def _published(event: Event[Any], payload: Any) -> Published:
+    changed = None if event.payload is payload else pack(event.payload)
+    return Published(event.seq, event.at_ns, event.origin.bus, wire_trace(event.trace), changed)

@@ -14,11 +14,12 @@ import msgspec
 
 from gridbus.bus import Bus, Job
 from gridbus.errors import SandboxError
-from gridbus.hosting.parent.event_relay import PackedEvents
 from gridbus.hosting.parent.life import Life
+from gridbus.hosting.parent.nursery import Nursery
 from gridbus.hosting.parent.places import app_paths, readable_places
 from gridbus.hosting.parent.restarts import RestartPolicy
 from gridbus.hosting.parent.stand_in import HostedPlugin
+from gridbus.hosting.parent.surroundings import Surroundings
 from gridbus.hosting.protocol import PROTOCOL, Code, Hello
 from gridbus.isolation.meter import Meter
 from gridbus.isolation.sandbox import SandboxReport, SandboxSpec, probe
@@ -63,17 +64,21 @@ class ProcessHost:
             use_fork: fork from a warm process; by default where the platform can.
             confined: False leaves the sandbox off: processes are apart, and that is all.
         """
-        self.bus, self.restarts = bus, restarts or RestartPolicy()
-        self.heartbeat, self.hang_after, self.load_timeout = heartbeat, hang_after, load_timeout
-        self._is_confined = confined
-        self.packed = PackedEvents()
-        self._require = require_sandbox
+        self._bus, self._heartbeat = bus, heartbeat
+        self._plugins: set[HostedPlugin] = set()
+        self._around = Surroundings(
+            bus=bus,
+            meter=Meter(bus.clock, start=partial(bus.start_job, owner="manager")),
+            restarts=restarts or RestartPolicy(),
+            hang_after=hang_after,
+            load_timeout=load_timeout,
+            forget=self._plugins.discard,
+        )
+        self._is_confined, self._require = confined, require_sandbox
         fork = sys.platform == "linux" if use_fork is None else use_fork
-        self._zygote = Zygote(entry=ENTRY, preload=PRELOAD, use_fork=fork)
-        self.meter = Meter(bus.clock, start=partial(bus.start_job, owner="manager"))
+        self._nursery = Nursery(Zygote(entry=ENTRY, preload=PRELOAD, use_fork=fork), bus)
         self._report: SandboxReport | None = None
         self._probing = anyio.Lock()
-        self._plugins: set[HostedPlugin] = set()
         self._beating: Job | None = None
 
     async def sandbox(self) -> SandboxReport:
@@ -85,7 +90,7 @@ class ProcessHost:
 
     async def warm_up(self) -> None:
         """Start the zygote now, so that the first plugin need not wait for it."""
-        await self._zygote.start()
+        await self._nursery.start()
 
     async def load(self, request: HostRequest) -> HostedPlugin:
         """Start a process that confines itself, imports a plugin and reads its configuration.
@@ -109,8 +114,9 @@ class ProcessHost:
         if not report.holds:
             logger.warning("plugin %r runs without a whole sandbox: see gridbus doctor", name)
         if self._beating is None:
-            self._beating = self.bus.start_job(self._beat, name="heartbeat of processes", owner="manager")
-        plugin = HostedPlugin(self, partial(self._start, request, report.holds and self._is_confined), plugin_id=name)
+            self._beating = self._bus.start_job(self._beat, name="heartbeat of processes", owner="manager")
+        start = partial(self._start, request, report.holds and self._is_confined)
+        plugin = HostedPlugin(self._around, start, plugin_id=name)
         try:
             self._plugins.add(plugin)
             await plugin.load(request.config)
@@ -123,17 +129,13 @@ class ProcessHost:
         """End all processes, the zygote at last."""
         if self._beating is not None:
             self._beating.cancel()
-        await self.meter.aclose()
-        await self._zygote.aclose()
-
-    def forget(self, plugin: HostedPlugin) -> None:
-        """Note that a plugin is gone."""
-        self._plugins.discard(plugin)
+        await self._around.meter.aclose()
+        await self._nursery.aclose()
 
     async def _beat(self) -> None:
         """Ask processes that have nothing to do whether they still answer; the meter notices those that do not."""
         while True:
-            await self.bus.clock.sleep(self.heartbeat)
+            await self._bus.clock.sleep(self._heartbeat)
             for plugin in tuple(self._plugins):
                 plugin.ping()
 
@@ -156,13 +158,14 @@ class ProcessHost:
             logging.getLogger("gridbus.plugin").getEffectiveLevel(),
             vars(sys.modules["gridbus"])["__version__"],
         )
-        child = await self._zygote.spawn()
-        life = Life(self, request, child, hello)
+        child = await self._nursery.take()
+        life = Life(self._around, request, child, hello)
         try:
             await life.load()
         except BaseException:
             life.drop()
             raise
+        self._nursery.refill()
         return life
 
     def _spec(self, request: HostRequest, confined: bool, granted: tuple[Permission, ...]) -> SandboxSpec:

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import attrs
@@ -19,6 +19,7 @@ from gridbus.events import Trace
 from gridbus.hosting.parent.exits import Verdict, judge
 from gridbus.hosting.parent.output import LineRate, Output, open_outputs
 from gridbus.hosting.parent.relays import Relays
+from gridbus.hosting.parent.surroundings import Surroundings
 from gridbus.hosting.protocol import (
     IN_APPLICATION,
     IN_PLUGIN,
@@ -33,10 +34,7 @@ from gridbus.hosting.protocol import (
 from gridbus.isolation.meter import Metered, MeterLimits, ProcessUsage, Reached
 from gridbus.isolation.wire import Frame, Kind, Link, Peer
 from gridbus.isolation.zygote import Child, Exit
-
-if TYPE_CHECKING:
-    from gridbus.hosting.parent.host import ProcessHost
-    from gridbus.plugins.hosting import HostRequest
+from gridbus.plugins.hosting import HostRequest
 
 _decode_done = msgspec.msgpack.Decoder(Done).decode
 _HANGING_UP = 0.25  # seconds between the end of a connection and that of its process, where one leads to the other
@@ -55,9 +53,9 @@ class Life:
 
     loaded: Loaded
 
-    def __init__(self, host: ProcessHost, request: HostRequest, child: Child, hello: Hello) -> None:
-        self._host, self._request, self._child, self._hello = host, request, child, hello
-        self._clock = host.bus.clock
+    def __init__(self, around: Surroundings, request: HostRequest, child: Child, hello: Hello) -> None:
+        self._around, self._request, self._child, self._hello = around, request, child, hello
+        self._clock = around.bus.clock
         self._outputs: tuple[Output, ...] = ()
         self._name = hello.plugin_id or request.entry
         self._log_rate = LineRate(self._clock.monotonic)
@@ -81,6 +79,11 @@ class Life:
         )
         self._link = Link(self.peer, clock=self._clock, rate=_FRAMES_PER_SECOND, on_lost=self._lost)
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._child.pid
+
     async def load(self) -> None:
         """Connect, confine the process and let it load the plugin.
 
@@ -92,7 +95,7 @@ class Life:
         self._outputs = open_outputs(self._name, self._child.stdout, self._child.stderr, self._clock)
         await loop.create_unix_connection(lambda: self._link, sock=self._child.socket)
         limits = self._request.limits
-        self._metered = self._host.meter.watch(
+        self._metered = self._around.meter.watch(
             self._child.pid,
             MeterLimits(
                 memory_bytes=limits.memory_bytes,
@@ -101,7 +104,7 @@ class Life:
                 cpu_seconds_per_event=limits.cpu_seconds_per_event,
                 threads=limits.threads,
                 write_paths=self._hello.sandbox.write,
-                hang_after=max(self._host.hang_after, limits.handler_timeout + min(5.0, self._host.hang_after)),
+                hang_after=max(self._around.hang_after, limits.handler_timeout + min(5.0, self._around.hang_after)),
             ),
             progress=self,
             reached=self._reached,
@@ -109,7 +112,7 @@ class Life:
         )
         self._metered.poke()
         try:
-            with anyio.fail_after(self._host.load_timeout):
+            with anyio.fail_after(self._around.load_timeout):
                 await self._metered.ready()
                 self.loaded = await self.peer.hello(self._hello, reply=Loaded)
         except PeerGone:
@@ -119,7 +122,7 @@ class Life:
             ) from None
         except TimeoutError:
             raise PluginCrashed(
-                f"plugin {self._name!r} took longer than {self._host.load_timeout:g} s to load in its process",
+                f"plugin {self._name!r} took longer than {self._around.load_timeout:g} s to load in its process",
                 self._name,
             ) from None
 
@@ -240,7 +243,7 @@ class Life:
             self._relays.nudge()
 
     def _start_job(self, fn: Callable[[], Any]) -> Any:
-        return self._host.bus.start_job(fn, name="call", owner=self._name)
+        return self._around.bus.start_job(fn, name="call", owner=self._name)
 
     def _logged(self, record: Logged) -> None:
         own = f"gridbus.plugin.{self._name}"
@@ -258,7 +261,7 @@ class Life:
         trace = (
             None if fact.trace is None else Trace(fact.trace.correlation_id, fact.trace.causation_id, fact.trace.hops)
         )
-        self._host.bus.report_task(
+        self._around.bus.report_task(
             fact.task, self._name, RemoteFailure(failure.error, failure.message, failure.traceback), trace
         )
 

@@ -27,6 +27,7 @@ class Relays:
     def __init__(self, ctx: PluginContext, way: Way, packed: PackedEvents) -> None:
         self._ctx, self._way, self._packed = ctx, way, packed
         self._open: dict[int, Relay] = {}
+        self._closing: dict[int, EventRelay] = {}  #: closed, with events in the process
         self._orphans: defaultdict[Key, deque[Relay]] = defaultdict(deque)
         self.in_hand = InHand()
 
@@ -58,13 +59,20 @@ class Relays:
     def unsubscribe(self, number: int) -> int:
         """Close one; return how many events that drops."""
         relay = self._open.pop(number, None)
-        return 0 if relay is None else relay.close()
+        if relay is None:
+            return 0
+        if isinstance(relay, EventRelay) and relay.worker.flight:
+            self._closing[number] = relay  # until the process is done with what it has
+        return relay.close()
 
     def done(self, number: int, done: Done) -> None:
         """Note what became of events; of a subscription that was closed meanwhile nobody wants to know."""
-        relay = self._open.get(number)
-        if isinstance(relay, EventRelay):
-            relay.done(done)
+        relay = self._open.get(number) or self._closing.get(number)
+        if not isinstance(relay, EventRelay):
+            return
+        relay.done(done)
+        if not relay.worker.flight:
+            self._closing.pop(number, None)
 
     def worker_of(self, number: int | None, seq: int) -> Cell | None:
         """Return the cell that stands for the one handler which has an event or request in hand.
@@ -107,7 +115,7 @@ class Relays:
         for relay in self._open.values():
             relay.number = 0
             self._orphans[_key(relay.subscribe)].append(relay)
-        self._open = {}
+        self._open, self._closing = {}, {}
         return lost
 
     def drop_orphans(self) -> int:
@@ -117,7 +125,7 @@ class Relays:
         return sum(relay.close() for relay in orphans)
 
     def _hearing(self) -> list[EventRelay]:
-        lines = (self._open.values(), *self._orphans.values())
+        lines = (self._open.values(), self._closing.values(), *self._orphans.values())
         return [relay for line in lines for relay in line if isinstance(relay, EventRelay)]
 
     def _hear(self, wanted: Subscribe) -> EventRelay:
@@ -131,6 +139,8 @@ class Relays:
             overflow=Overflow(wanted.overflow),
             block_timeout=wanted.block_timeout,
         )
+        if wanted.is_stream:
+            relay.worker.mailbox.cells = ()  # a stream has no handler that a publisher could wait for
         return relay
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 import msgspec
@@ -38,14 +38,12 @@ from gridbus.hosting.parent.exits import Verdict
 from gridbus.hosting.parent.life import Life
 from gridbus.hosting.parent.relays import Relays
 from gridbus.hosting.parent.restarts import Restarts
+from gridbus.hosting.parent.surroundings import Surroundings
 from gridbus.hosting.protocol import Start as StartCall
 from gridbus.isolation.meter import ProcessUsage, Reached
 from gridbus.isolation.wire import Peer, unpack
 from gridbus.manifest import Permission, PluginHealth, PluginMetadata
 from gridbus.plugins import HostedDeclaration, PluginContext
-
-if TYPE_CHECKING:
-    from gridbus.hosting.parent.host import ProcessHost
 
 Start: TypeAlias = Callable[[tuple[Permission, ...] | None], Awaitable[Life]]
 
@@ -65,18 +63,18 @@ class HostedPlugin:
     declared: tuple[HostedDeclaration, ...]
     confinement: Mapping[str, str]
 
-    def __init__(self, host: ProcessHost, start: Start, *, plugin_id: str) -> None:
+    def __init__(self, around: Surroundings, start: Start, *, plugin_id: str) -> None:
         """Prepare; ``start`` starts a process, makes it load the plugin and returns both.
 
         Args:
-            host: whose plugin this is.
+            around: what it shares with the others.
             start: returns a ``Life`` whose plugin is loaded; gets what is granted now, None at first.
             plugin_id: its id.
         """
         self.id = plugin_id
-        self._host, self._start = host, start
-        self._bus, self._clock = host.bus, host.bus.clock
-        self._restarts = Restarts(host.restarts)
+        self._around, self._start = around, start
+        self._bus, self._clock = around.bus, around.bus.clock
+        self._restarts = Restarts(around.restarts)
         self._life: Life | None = None
         self._relays: Relays | None = None
         self._granted: tuple[str, ...] = ()
@@ -119,7 +117,7 @@ class HostedPlugin:
         life = self._life
         assert life is not None  # it was loaded before
         self.ctx = ctx
-        self._relays = Relays(ctx, self, self._host.packed)
+        self._relays = Relays(ctx, self, self._around.packed)
         await self._begin(life)
         self._watching = self._bus.start_job(self._watch, name=f"process of {self.id}", owner="manager")
 
@@ -163,12 +161,13 @@ class HostedPlugin:
         if life is not None:
             life.drop()
         self.on_state = _ignore
-        self._host.forget(self)
+        self._around.forget(self)
 
     def process_usage(self) -> Mapping[str, Any]:
         """Return what its process uses: fields of ``ResourceUsage``."""
         usage = ProcessUsage() if self._life is None else self._life.usage
         return {
+            "pid": 0 if self._life is None else self._life.pid,
             "cpu_seconds": usage.cpu_seconds,
             "cpu_percent": usage.cpu_percent,
             "memory_bytes": usage.rss_bytes,

@@ -55,8 +55,14 @@ async def tried(open_arena: Any, name: str, *, confined: bool, grants: tuple[str
     limits = None if confined else _ROOMY
     async with open_arena(confined=confined, grants=grants, limits=limits) as arena:
         if arguments.get("pid") == "parent":
-            arguments["pid"] = parent_of(arena.children()[0])
+            arguments["pid"] = parent_of(await arena.pid())
         return await arena.attack(name, **arguments)
+
+
+def empty(folder: Path) -> None:
+    """Remove what is in a folder."""
+    for left in folder.iterdir():
+        left.unlink()
 
 
 def parent_of(pid: int) -> int:
@@ -84,7 +90,7 @@ async def test_what_is_refused(open_arena: Any, name: str, arguments: dict[str, 
     assert "got" in off, off
     async with open_arena() as arena:
         if arguments.get("pid") == "parent":
-            arguments = {"pid": parent_of(arena.children()[0])}
+            arguments = {"pid": parent_of(await arena.pid())}
         on = await arena.attack(name, **arguments)
         assert on.get("errno") in (errno.EPERM, errno.EACCES, errno.ENOENT), on
         again = await arena.attack("busy", seconds=0.01)
@@ -128,8 +134,7 @@ async def test_files_outside_stay_as_they_are(
     else:
         arguments = {"path": str(outside / arguments["path"])}
     assert "got" in await tried(open_arena, name, confined=False, grants=grants, **arguments)
-    for left in folder.iterdir():
-        left.unlink()
+    empty(folder)
     on = await tried(open_arena, name, confined=True, grants=grants, **arguments)
     assert on.get("errno") in (errno.EPERM, errno.EACCES), on
 
@@ -149,7 +154,7 @@ async def test_what_ends_the_process(open_arena: Any, folder: Path, name: str, a
     assert "got" in off, off
     async with open_arena(grants=grants) as arena:
         if arguments.get("pid") == "parent":
-            arguments = {"pid": parent_of(arena.children()[0])}
+            arguments = {"pid": parent_of(await arena.pid())}
         assert (await arena.attack(name, **arguments))["ended"] == "ServerGone"
         await arena.report("violation")
         await arena.quarantine("violation")
@@ -283,7 +288,7 @@ async def test_a_plugin_that_does_not_want_to_go_goes(open_arena: Any) -> None:
     """Ignoring SIGTERM and looping in ``destroy`` helps nothing."""
     async with open_arena() as arena:
         await arena.attack("ignore_sigterm")
-        [pid] = arena.children()
+        pid = await arena.pid()
         with anyio.fail_after(5):
             await arena.manager.unregister_and_destroy("attacker")
         await arena.until(lambda: not Path(f"/proc/{pid}").exists(), 2)

@@ -13,6 +13,7 @@ import struct
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,9 @@ def many_files(folder: str, count: int) -> str:
 
 def open_files(folder: str, count: int) -> str:
     """Keep many files open."""
-    kept = [Path(folder, f"open-{number}").open("wb") for number in range(count)]
-    for file in kept:
-        file.close()
+    with ExitStack() as kept:
+        for number in range(count):
+            kept.enter_context(Path(folder, f"open-{number}").open("wb"))
     return f"{count} open"
 
 
