@@ -34,7 +34,8 @@ def wire_failure(error: BaseException) -> WireFailure:
     if isinstance(error, RemoteError):  # what it tells of is what counts, not the way it took
         failure.traceback = _clean(error.traceback_text)
     if type(error) is _known(failure.error):
-        failure.arguments, failure.details = _plain(list(error.args)), _plain_only(vars(error))
+        named = [error.filename] if isinstance(error, OSError) and error.filename is not None else []
+        failure.arguments, failure.details = _plain([*error.args, *named]), _plain_only(vars(error))
     return failure
 
 
@@ -52,8 +53,11 @@ def rebuild(failure: WireFailure) -> Exception:
     if known is None:
         return RemoteError("", "", failure.error, failure.message, failure.traceback)
     arguments = failure.arguments if isinstance(failure.arguments, list) else [failure.message]
-    error: Exception = known(*arguments) if known in _BUILTIN else known.__new__(known)
-    error.args = tuple(arguments)  # of gridbus: its own __init__ may want others
+    if known in _BUILTIN:
+        error = _builtin(known, arguments, failure.message)
+    else:
+        error = known.__new__(known)  # its own __init__ may want other arguments
+        error.args = tuple(arguments)
     if isinstance(failure.details, dict) and known not in _BUILTIN:
         for name, value in failure.details.items():
             if isinstance(name, str) and not name.startswith("_") and not hasattr(known, name):
@@ -69,6 +73,13 @@ def _known(name: str) -> type[Exception] | None:
     if isinstance(found, type) and issubclass(found, errors.GridbusError) and not issubclass(found, ExceptionGroup):
         return found
     return next((kind for kind in _BUILTIN if kind.__name__ == name), None)
+
+
+def _builtin(kind: type[Exception], arguments: list[Any], message: str) -> Exception:
+    try:
+        return kind(*arguments)
+    except TypeError:
+        return kind(message)
 
 
 def _message(error: BaseException) -> str:

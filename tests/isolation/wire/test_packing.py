@@ -467,7 +467,7 @@ def test_an_annotation_that_cannot_be_resolved_is_told() -> None:
     class Hidden:
         value: OnlyForTypeCheckers  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(PackingError, match="OnlyForTypeCheckers.*run time"):
+    with pytest.raises(PackingError, match=r"OnlyForTypeCheckers.*run time"):
         pack(Hidden(1))
     with pytest.raises(PackingError, match="OnlyForTypeCheckers"):
         unpack(pack({"value": 1}), Hidden)
