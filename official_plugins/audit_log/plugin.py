@@ -28,7 +28,7 @@ class AuditLog(Plugin[AuditLogConfig]):
         category="audit",
         description="Writes events to a file of JSON lines, without the personal data",
         tags=("audit", "log", "privacy"),
-        permissions=("subscribe:*", "fs.write"),
+        permissions=("subscribe:*", "fs.write", "threads"),
     )
 
     async def initialize(self, ctx: PluginContext) -> None:

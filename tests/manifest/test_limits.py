@@ -10,6 +10,7 @@ import pytest
 
 from gridbus.errors import PluginValidationError
 from gridbus.manifest import ResourceLimits, ResourceUsage, parse_size
+from gridbus.manifest.limits import changed_limits
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,19 @@ def test_all_wrong_limits_are_listed() -> None:
         "max_handlers",
         "cpu_percent",
     ]
+
+
+def test_some_limits_are_replaced_by_name() -> None:
+    """The others stay; what cannot be a limit is listed with the rest."""
+    limits = ResourceLimits(max_tasks=7)
+    assert changed_limits(limits, {"memory_bytes": "1 MiB"}) == ResourceLimits(max_tasks=7, memory_bytes=2**20)
+    assert changed_limits(limits, {}) == limits
+    with pytest.raises(PluginValidationError) as caught:
+        changed_limits(limits, {"speed": 1, "threads": 0})
+    first, second = caught.value.details["problems"]
+    assert first.startswith("there is no such limit, choose from max_handlers, ")
+    assert first.endswith(" @ speed")
+    assert second == "a whole number above 0 is needed, not 0 @ threads"
 
 
 def test_usage_begins_with_nothing() -> None:

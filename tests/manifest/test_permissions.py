@@ -128,6 +128,37 @@ def test_covering_a_pattern_is_matching_all_that_it_matches(wide: str, narrow: s
         assert matches(wide, topic)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("storage", "storage", True),
+        ("storage", "manage", False),
+        ("subscribe:row:*", "subscribe", True),
+        ("subscribe:row:*", "subscribe:*:create", True),
+        ("subscribe:row:*", "subscribe:sort:*", False),
+        ("subscribe:row:create", "publish:row:create", False),
+        ("fs.read:/a", "fs.read:/a/b", True),
+        ("fs.read:/a", "fs.read:/b", False),
+        ("net:*.example.org:443", "net:api.example.org:*", True),
+        ("net:*:80", "net:example.org:*", True),
+        ("net:*:80", "net:example.org:443", False),
+        ("net:a.org:80", "net:b.org:*", False),
+        ("exec:sh", "exec:bash", False),
+    ],
+)
+def test_permissions_overlap_where_both_allow_something(one: str, other: str, expected: bool) -> None:
+    """Whichever is asked."""
+    first, second = Permission.parse(one), Permission.parse(other)
+    assert (first.overlaps(second), second.overlaps(first)) == (expected, expected)
+
+
+@given(wide=PATTERNS, narrow=PATTERNS, topic=st.builds("{}:{}".format, NOUNS, NOUNS))
+def test_patterns_that_match_the_same_topic_overlap(wide: str, narrow: str, topic: str) -> None:
+    """As the bus matches."""
+    if matches(wide, topic) and matches(narrow, topic):
+        assert Permission("subscribe", wide).overlaps(Permission("subscribe", narrow))
+
+
 def test_each_permission_is_described_in_plain_words() -> None:
     """With and without a target, to complete "the plugin may"."""
     assert Permission.parse("subscribe:row:*").describe() == "hear the events row:*"

@@ -103,8 +103,9 @@ async def test_another_version_of_gridbus_is_an_error(manager: PluginManager, ma
 async def test_an_installed_plugin_by_its_id(manager: PluginManager, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found by its entry point; an unknown id says which there are."""
     for module in ("loader", "places"):
-        entry = (f"{__name__}:Installed", "shop 1.0")
-        monkeypatch.setattr(f"gridbus.plugins.{module}.entry_of", lambda plugin_id: entry)
+        monkeypatch.setattr(
+            f"gridbus.plugins.{module}.entry_of", lambda plugin_id: (f"{__name__}:Installed", "shop 1.0")
+        )
     monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this_module())
     info = await manager.register_and_initialize("installed")
     assert info.id == "installed"
