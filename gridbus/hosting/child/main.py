@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import sys
 from typing import Any
 
 from gridbus.hosting.child.handshake import read_hello, refuse
 from gridbus.hosting.child.living import live
+from gridbus.hosting.child.warm import warm
 from gridbus.isolation.sandbox import confine
 
+_PATIENCE = 0.003  # seconds until a process that nobody wants yet begins to warm up
+_FEW = 20  # events
 _BROKEN, _OUT_OF_MEMORY = 70, 71  # exit codes
 
 
@@ -20,6 +24,8 @@ def run(sock: socket.socket, descriptors: socket.socket) -> None:
 
     Called in a new process that has one thread and no event loop.
     """
+    if not select.select([sock], [], [], _PATIENCE)[0]:
+        warm(events=_FEW)  # a spare process: pages that it will write to are its own when it is needed
     try:
         number, hello = read_hello(sock)
     except EOFError:

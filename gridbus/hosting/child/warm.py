@@ -26,7 +26,7 @@ _SAMPLE = "sample"
 _EVENTS = 300  # enough for the interpreter to have specialized what runs for each event
 
 
-def warm() -> None:
+def warm(*, events: int = _EVENTS) -> None:
     """Go once through the life of a plugin's process but for confining it; nothing of it stays."""
     prepare()
     folder = Path(__file__).parent / _SAMPLE
@@ -39,7 +39,7 @@ def warm() -> None:
         number, came = read_hello(theirs)
         loop = asyncio.new_event_loop()
         try:
-            loop.run_until_complete(_live_briefly(ours, theirs, passed, number, came))
+            loop.run_until_complete(_live_briefly(ours, theirs, passed, number, came, events=events))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
@@ -47,11 +47,13 @@ def warm() -> None:
 
 
 async def _live_briefly(
-    ours: socket.socket, theirs: socket.socket, passed: socket.socket, number: int, hello: Hello
+    ours: socket.socket, theirs: socket.socket, passed: socket.socket, number: int, hello: Hello, *, events: int
 ) -> None:
     ours.setblocking(False)
     errors: list[Exception | None] = []
-    await asyncio.gather(live(theirs, passed, number, hello, {}, on_lost=errors.append), _Application(ours).play())
+    await asyncio.gather(
+        live(theirs, passed, number, hello, {}, on_lost=errors.append), _Application(ours).play(events)
+    )
     if errors != [None]:
         raise RuntimeError(f"a plugin's process does not work even as it warms up: {errors}")
 
@@ -64,14 +66,14 @@ class _Application:
         self._replies: dict[int, msgspec.Raw] = {}
         self._done = 0
 
-    async def play(self) -> None:
+    async def play(self, events: int) -> None:
         """Start the plugin, let it do each thing once, and let go of it; closed in any case."""
         try:
             await self._reply(1)
             await self._ask(2, "start", Start(("subscribe:row:*",)))
             ready = msgspec.msgpack.decode(self._replies[2], type=Ready)
             numbers = {wanted.kind: wanted.number for wanted in ready.subscriptions}
-            for begin in range(0, _EVENTS, 10):
+            for begin in range(0, events, 10):
                 for seq in range(begin, begin + 10):
                     self._send(Kind.EVENT, numbers["on"], _occurrence(seq + 1))
                 while self._done < begin + 10:

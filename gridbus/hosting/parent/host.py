@@ -72,6 +72,7 @@ class ProcessHost:
             restarts=restarts or RestartPolicy(),
             hang_after=hang_after,
             load_timeout=load_timeout,
+            started=self._started,
             forget=self._plugins.discard,
         )
         self._is_confined, self._require = confined, require_sandbox
@@ -132,6 +133,10 @@ class ProcessHost:
         await self._around.meter.aclose()
         await self._nursery.aclose()
 
+    def _started(self) -> None:
+        """Get the next process ready, now that this one does not compete with it for the processor."""
+        self._nursery.refill()
+
     async def _beat(self) -> None:
         """Ask processes that have nothing to do whether they still answer; the meter notices those that do not."""
         while True:
@@ -165,7 +170,6 @@ class ProcessHost:
         except BaseException:
             life.drop()
             raise
-        self._nursery.refill()
         return life
 
     def _spec(self, request: HostRequest, confined: bool, granted: tuple[Permission, ...]) -> SandboxSpec:

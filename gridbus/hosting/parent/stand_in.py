@@ -119,6 +119,7 @@ class HostedPlugin:
         self.ctx = ctx
         self._relays = Relays(ctx, self, self._around.packed)
         await self._begin(life)
+        self._around.started()
         self._watching = self._bus.start_job(self._watch, name=f"process of {self.id}", owner="manager")
 
     async def destroy(self) -> None:

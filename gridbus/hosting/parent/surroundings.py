@@ -22,5 +22,6 @@ class Surroundings:
     restarts: RestartPolicy
     hang_after: float  #: seconds without progress after which a process is ended
     load_timeout: float  #: seconds that a process may take until its plugin is loaded
+    started: Callable[[], object]  #: called when a plugin has come up
     forget: Callable[[Any], object]  #: called with a stand-in that is gone
     packed: PackedEvents = attrs.field(factory=PackedEvents)
