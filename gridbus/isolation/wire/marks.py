@@ -17,6 +17,8 @@ SMALLEST, LARGEST = -(2**63), 2**64 - 1
 
 _DATE, _DATETIME, _TIME, _DELTA, _DECIMAL, _UUID, _INT, _TUPLE, _SET, _FROZENSET, _BYTEARRAY = range(1, 12)
 
+_FOLD = "~"  # behind a time that the clocks show twice, where it is the second of them
+
 
 class MarkedKey:
     """A mark that can be the key of a map, which ``Ext`` itself cannot."""
@@ -41,6 +43,12 @@ def _mark_text(code: int, text: Callable[[Any], str]) -> Callable[[Any], Ext]:
     return lambda value: Ext(code, text(value).encode())
 
 
+def _iso(value: datetime | time) -> str:
+    kind = datetime if isinstance(value, datetime) else time  # a subclass may have a form of its own
+    text = kind.isoformat(value)  # type: ignore[arg-type]
+    return f"{text}{_FOLD}" if value.fold else text
+
+
 def mark_int(value: int) -> int | Ext:
     """Return an integer, marked where it has more than 64 bits."""
     if SMALLEST <= value <= LARGEST:
@@ -56,8 +64,8 @@ def mark_items(kind: type[Any], items: list[Any]) -> Ext | list[Any]:
 
 MARKS: dict[type[Any], Callable[[Any], Ext]] = {
     date: _mark_text(_DATE, date.isoformat),
-    datetime: _mark_text(_DATETIME, datetime.isoformat),
-    time: _mark_text(_TIME, time.isoformat),
+    datetime: _mark_text(_DATETIME, _iso),
+    time: _mark_text(_TIME, _iso),
     timedelta: _mark_text(_DELTA, lambda value: f"{value.days},{value.seconds},{value.microseconds}"),
     Decimal: _mark_text(_DECIMAL, str),
     UUID: lambda value: Ext(_UUID, value.bytes),
@@ -90,12 +98,21 @@ def _text(read: Callable[[str], Any]) -> Callable[[memoryview], Any]:
 decode = Decoder(ext_hook=unmark).decode
 """Read plain data, with what is marked in it."""
 
+
+def _folded(read: Callable[[str], Any]) -> Callable[[memoryview], Any]:
+    def read_folded(data: memoryview) -> Any:
+        text = str(data, "utf-8")
+        return read(text[:-1]).replace(fold=1) if text[-1:] == _FOLD else read(text)
+
+    return read_folded
+
+
 _read_list = Decoder(list, ext_hook=unmark).decode
 
 _READERS: dict[int, Callable[[memoryview], Any]] = {
     _DATE: _text(date.fromisoformat),
-    _DATETIME: _text(datetime.fromisoformat),
-    _TIME: _text(time.fromisoformat),
+    _DATETIME: _folded(datetime.fromisoformat),
+    _TIME: _folded(time.fromisoformat),
     _DELTA: _text(lambda text: timedelta(*map(int, text.split(",")))),
     _DECIMAL: _text(Decimal),
     _UUID: lambda data: UUID(bytes=bytes(data)),
