@@ -198,7 +198,10 @@ def events_per_second(count: int) -> float:
 
 
 def naive_events_per_second(count: int) -> float:
-    """Return the same for a frame per write and a task per event at both ends, as one would write it first."""
+    """Return the same for a frame per write and a task per event, as one would write it first.
+
+    Each task waits until its event is handled, as the bus has to know that too.
+    """
 
     async def run() -> float:
         ours, theirs = socket.socketpair()
@@ -209,19 +212,25 @@ def naive_events_per_second(count: int) -> float:
         theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours)
         await reader.readexactly(1)  # it is there
+        handled: dict[int, asyncio.Future[None]] = {}
 
         async def send(number: int) -> None:
-            data = json.dumps({"topic": "tick:new", "payload": number, "seq": number}).encode()
-            writer.write(struct.pack("<I", len(data)) + data)
+            done = handled[number] = asyncio.get_running_loop().create_future()
+            _write(writer, {"topic": "tick:new", "payload": number, "seq": number})
             await writer.drain()
+            await done
+
+        async def hear() -> None:
+            for _ in range(count):
+                handled.pop((await _read(reader))["seq"]).set_result(None)
 
         began = perf_counter()
         async with asyncio.TaskGroup() as group:
+            group.create_task(hear())
             for number in range(count):
                 group.create_task(send(number))
                 if not number % 100:
                     await asyncio.sleep(0)
-        await reader.readexactly(count)
         taken = perf_counter() - began
         writer.close()
         await asyncio.to_thread(child.wait)
@@ -236,20 +245,29 @@ def naive_reader(descriptor: int, count: int) -> None:
     async def run() -> None:
         reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
         writer.write(b".")
-        handled = []
+        seen = []
 
-        async def handle(data: bytes) -> None:
-            handled.append(json.loads(data)["payload"])
-            writer.write(b".")
+        async def handle(event: dict[str, Any]) -> None:
+            seen.append(event["payload"])
+            _write(writer, {"seq": event["seq"]})
             await writer.drain()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
-                (size,) = struct.unpack("<I", await reader.readexactly(4))
-                group.create_task(handle(await reader.readexactly(size)))
+                group.create_task(handle(await _read(reader)))
         await writer.drain()
 
     asyncio.run(run())
+
+
+def _write(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode()
+    writer.write(struct.pack("<I", len(data)) + data)
+
+
+async def _read(reader: asyncio.StreamReader) -> Any:
+    (size,) = struct.unpack("<I", await reader.readexactly(4))
+    return json.loads(await reader.readexactly(size))
 
 
 def inline_beside_process(count: int) -> float:
