@@ -10,7 +10,7 @@ from typing import TypeAlias
 import anyio
 
 from gridbus.contracts import StorageBackend
-from gridbus.errors import PluginValidationError, StorageError
+from gridbus.errors import PluginLimitError, PluginValidationError, StorageError
 from gridbus.manifest import Permission
 from gridbus.plugins.policy import PermissionRequest
 
@@ -18,6 +18,7 @@ Answer: TypeAlias = tuple[Permission, ...]
 
 logger = logging.getLogger("gridbus.plugins")
 
+_MOST = 256  # permissions that one plugin may ask for in one run
 _QUOTA = 10 * 2**20  # bytes for all answers together
 
 
@@ -31,8 +32,8 @@ class Decisions:
 
     def __init__(self, store: StorageBackend | None) -> None:
         self._store = None if store is None else store.namespace("manager", quota=_QUOTA)
-        self._known: dict[tuple[str, Permission], Answer] = {}
-        self._asking: defaultdict[tuple[str, Permission], anyio.Lock] = defaultdict(anyio.Lock)
+        self._known: defaultdict[str, dict[Permission, Answer]] = defaultdict(dict)
+        self._asking: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._given: defaultdict[str, set[Permission]] = defaultdict(set)
         self._revoked: defaultdict[str, set[Permission]] = defaultdict(set)
 
@@ -42,24 +43,30 @@ class Decisions:
         permission: Permission,
         ask: Callable[[PermissionRequest], Awaitable[Answer]],
     ) -> Answer:
-        """Return what is granted: what was answered before, or what ``ask`` answers now; nothing that was revoked."""
+        """Return what is granted: what was answered before, or what ``ask`` answers now; nothing that was revoked.
+
+        Raises:
+            PluginLimitError: the plugin asked for more than anybody can be expected to answer.
+        """
         plugin_id = request.plugin.id
-        key = (plugin_id, permission)
         if any(revoked.covers(permission) for revoked in self._revoked[plugin_id]):
             return self.limited(plugin_id, ())
-        async with self._asking[key]:
-            known = self._known.get(key)
+        async with self._asking[plugin_id]:  # one question of a plugin at a time
+            answers = self._known[plugin_id]
+            known = answers.get(permission)
+            if known is None and len(answers) >= _MOST:
+                raise PluginLimitError(f"plugin {plugin_id!r} has asked for {_MOST} permissions, the most", plugin_id)
             if known is None:
-                known = await self._stored(*key)
+                known = await self._stored(plugin_id, permission)
             if known is None:
                 known = tuple(granted for granted in await ask(request) if granted.overlaps(permission))
-                await self._keep(*key, known)
-            self._known[key] = known
+                await self._keep(plugin_id, permission, known)
+            answers[permission] = known
         return self.limited(plugin_id, known)
 
     async def remembered(self, plugin_id: str) -> Answer:
         """Return what was granted to a plugin when it asked, in this run or an earlier one."""
-        granted = [permission for (who, _), answer in self._known.items() if who == plugin_id for permission in answer]
+        granted = [permission for answer in self._known.get(plugin_id, {}).values() for permission in answer]
         if self._store is not None:
             try:
                 keys = await self._store.keys(_key(plugin_id))
@@ -80,13 +87,17 @@ class Decisions:
         self._given[plugin_id].add(permission)
         self._revoked[plugin_id] = {gone for gone in self._revoked[plugin_id] if not permission.covers(gone)}
 
-    async def revoke(self, plugin_id: str, permission: Permission) -> None:
-        """Note that an operator revokes something, with all that overlaps with it."""
+    def revoke(self, plugin_id: str, permission: Permission) -> None:
+        """Note that an operator revokes something, with all that overlaps with it, for this run."""
         self._revoked[plugin_id].add(permission)
         self._given[plugin_id] = {kept for kept in self._given[plugin_id] if not kept.overlaps(permission)}
-        for who, wanted in list(self._known):
-            if who == plugin_id and wanted.overlaps(permission):
-                del self._known[who, wanted]
+
+    async def forget(self, plugin_id: str, permission: Permission) -> None:
+        """Ask anew in later runs.
+
+        Raises:
+            StorageError: the storage fails, so that later runs find what it holds.
+        """
         if self._store is not None:
             for key in await self._store.keys(_key(plugin_id)):
                 kept = _read(key)

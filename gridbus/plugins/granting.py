@@ -43,14 +43,13 @@ class Granting:
         """Take one away, with all that overlaps with it; see ``PluginManager.revoke_permission``."""
         unwanted = as_permission(permission)
         record, ctx = self._running(plugin_id)
+        self._decisions.revoke(plugin_id, unwanted)
         gone = tuple(kept for kept in ctx.granted if kept.overlaps(unwanted))
-        if gone:  # first of all, and at once: what follows may wait
-            ctx.replace_grants(kept for kept in ctx.granted if kept not in gone)
-        await self._decisions.revoke(plugin_id, unwanted)
         if gone:
-            await self._apply(record, ctx, ctx.granted, gone)
+            await self._apply(record, ctx, tuple(kept for kept in ctx.granted if kept not in gone), gone)
         for kept in gone:
             await self._facts.tell(PLUGIN_PERMISSION_REVOKED, PluginPermissionRevoked(plugin_id, str(kept)))
+        await self._decisions.forget(plugin_id, unwanted)
 
     def _running(self, plugin_id: str) -> tuple[Record, PluginContext]:
         record = self._registry.get(plugin_id)

@@ -268,6 +268,7 @@ class PluginManager(Directory):
 
         Raises:
             PluginNotFoundError, PluginStateError: as ``grant_permission``.
+            StorageError: it is revoked, but an answer of an earlier run could not be erased.
         """
         await self._permissions.revoke(plugin_id, permission)
 

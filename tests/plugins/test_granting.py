@@ -9,7 +9,7 @@ import pytest
 
 from gridbus import Channel, PluginContext
 from gridbus.bus import Bus, Draft
-from gridbus.errors import PluginNotFoundError, PluginPermissionError, PluginStateError
+from gridbus.errors import PluginLimitError, PluginNotFoundError, PluginPermissionError, PluginStateError
 from gridbus.events.system import PLUGIN_PERMISSION_GRANTED, PLUGIN_PERMISSION_REVOKED
 from gridbus.manifest import Permission, PluginMetadata
 from gridbus.plugins import PermissionRequest, Plugin, PluginManager, grant_listed
@@ -214,6 +214,20 @@ async def test_an_answer_holds_for_reloads_and_later_runs(bus: Bus) -> None:
             await manager.register_and_initialize(Sample)
             assert await context(manager).request_permission("storage") is False
             assert operator.asked == ["storage"]
+
+
+async def test_a_plugin_asks_for_so_much_at_most(bus: Bus) -> None:
+    """Nobody can answer without end; what was answered is used again all the same."""
+    operator = Operator()
+    async with PluginManager(bus, permissions=operator) as manager:
+        await manager.register_and_initialize(Sample)
+        ctx = context(manager)
+        for port in range(1, 257):
+            await ctx.request_permission(f"net:example.org:{port}")
+        with pytest.raises(PluginLimitError, match="has asked for 256 permissions"):
+            await ctx.request_permission("net:example.org:257")
+        assert await ctx.request_permission("net:example.org:1") is False
+        assert len(operator.asked) == 256
 
 
 async def test_an_answer_about_something_else_is_none(bus: Bus) -> None:
