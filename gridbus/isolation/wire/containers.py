@@ -124,7 +124,7 @@ def _map_writer(key: Function | None, value: Function | None) -> Function:
     return write
 
 
-_TEXTS = (str, float, bool)  # no plan writes these otherwise
+_TEXTS = PLAIN - {int}  # no plan writes these otherwise
 
 
 def _map_finish(make: Callable[[Any], Any], key: Plan, value: Plan) -> Function | None:

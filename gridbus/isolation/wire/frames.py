@@ -55,7 +55,7 @@ def encode_frame(kind: Kind, id: int, payload: Any, *, most: int = MAX_FRAME) ->
     Raises:
         PayloadTooLarge: it has more.
     """
-    body = _encode((kind.value, id, payload))
+    body = _encode((kind, id, payload))
     if len(body) > most:
         raise PayloadTooLarge(
             f"{len(body):,} bytes do not fit into a frame of {most:,}: send less at a time, or stream it in parts"

@@ -44,6 +44,9 @@ class Marker:
             return mark_int(value)
         if kind in PLAIN or kind is Ext:
             return value
+        known = MARKS.get(kind)
+        if known is not None:
+            return known(value)
         if depth > _MOST_DEEP:
             raise Misfit(f"it is nested more than {_MOST_DEEP} deep, or contains itself")
         if kind is dict:
@@ -52,8 +55,7 @@ class Marker:
             return self._list(value, depth)
         if kind in (tuple, set, frozenset):
             return mark_items(kind, self._list(value, depth))
-        known = MARKS.get(kind)
-        return self._other(value, depth) if known is None else known(value)
+        return self._other(value, depth)
 
     def _list(self, items: Iterable[Any], depth: int) -> list[Any]:
         made: list[Any] = []

@@ -63,7 +63,7 @@ def mark_items(kind: type[Any], items: list[Any]) -> Ext | list[Any]:
 
 
 MARKS: dict[type[Any], Callable[[Any], Ext]] = {
-    date: _mark_text(_DATE, date.isoformat),
+    date: lambda value: Ext(_DATE, value.toordinal().to_bytes(3, "little")),
     datetime: _mark_text(_DATETIME, _iso),
     time: _mark_text(_TIME, _iso),
     timedelta: _mark_text(_DELTA, lambda value: f"{value.days},{value.seconds},{value.microseconds}"),
@@ -87,7 +87,7 @@ def unmark(code: int, data: memoryview) -> Any:
         raise ValueError(f"there is no mark {code}")
     try:
         return read(data)
-    except (ArithmeticError, TypeError) as error:  # of Decimal; of sets, where an item is no hashable value
+    except (ArithmeticError, TypeError) as error:  # of Decimal and date; of sets, where an item is no hashable value
         raise ValueError(f"mark {code} holds something else: {error}") from None
 
 
@@ -110,7 +110,7 @@ def _folded(read: Callable[[str], Any]) -> Callable[[memoryview], Any]:
 _read_list = Decoder(list, ext_hook=unmark).decode
 
 _READERS: dict[int, Callable[[memoryview], Any]] = {
-    _DATE: _text(date.fromisoformat),
+    _DATE: lambda data: date.fromordinal(int.from_bytes(data, "little")),
     _DATETIME: _folded(datetime.fromisoformat),
     _TIME: _folded(time.fromisoformat),
     _DELTA: _text(lambda text: timedelta(*map(int, text.split(",")))),
