@@ -130,3 +130,19 @@ async def connect(end: End, sock: socket.socket, *, clock: Any = None, rate: flo
     end.sock, end.transport = sock, link
     await asyncio.get_running_loop().create_unix_connection(lambda: link, sock=sock)
     return link
+
+
+async def error_of(awaitable: Awaitable[Any]) -> BaseException | None:
+    """Return what an awaitable raises."""
+    try:
+        await awaitable
+    except Exception as error:
+        return error
+    return None
+
+
+async def read_into(found: list[bytes], talk: Conversation, number: int) -> None:
+    """Read a stream and keep what came, whatever happens then."""
+    async with talk.application.peer.stream("many", number) as items:
+        async for item in items:
+            found += [item]

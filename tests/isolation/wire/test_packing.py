@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import gc
 import math
 import types
 import uuid
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Generic, Literal, NamedTuple, NewType, TypedDict, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import attrs
-import msgspec
 import pytest
 
 from gridbus.errors import PackingError
@@ -26,180 +22,26 @@ from gridbus.events.event import Origin, Trace
 from gridbus.events.grid import RowCreated, RowUpdated
 from gridbus.events.system import HandlerFailed
 from gridbus.isolation.wire import pack, type_path, unpack
-from gridbus.query import And, Compare, Filter, In, IsNull, Not, Value
-
-T = TypeVar("T")
-Id = NewType("Id", str)
-
-
-class Colour(enum.Enum):
-    """A choice."""
-
-    RED = "red"
-    BLUE = "blue"
-
-
-class Odd(enum.Enum):
-    """A choice that msgspec does not take."""
-
-    HALF = 0.5
-    PAIR = (1, 2)
-
-
-class Access(enum.IntFlag):
-    """Flags."""
-
-    READ = 1
-    WRITE = 2
-
-
-@attrs.frozen
-class Flat:
-    """Scalars only."""
-
-    name: str
-    age: int
-    size: float
-    alive: bool
-
-
-@attrs.frozen
-class Private:
-    """A field whose name begins with an underscore."""
-
-    name: str
-    _secret: int = 7
-
-
-@attrs.frozen
-class Loose:
-    """A place for anything."""
-
-    name: str
-    value: Any = None
-
-
-@attrs.frozen
-class Nested:
-    """Objects within objects."""
-
-    private: Private
-    loose: tuple[Loose, ...]
-    by_name: Mapping[str, Private]
-    colour: Colour = Colour.RED
-    odd: Odd = Odd.HALF
-
-
-def _positive(instance: Any, attribute: Any, value: Any) -> None:
-    if value < 0:
-        raise ValueError(f"{attribute.name} is below 0")
-
-
-class NotWanted(Exception):
-    """An error of a class's own."""
-
-
-@attrs.frozen
-class Checked:
-    """Validated, converted, and with a field that is worked out."""
-
-    age: int = attrs.field(validator=_positive)
-    words: list[Any] = attrs.field(
-        converter=lambda text: text.split(",") if isinstance(text, str) else [*text, "again"]
-    )
-    double: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Work out the double."""
-        if self.age == 13:
-            raise NotWanted("no 13")
-        object.__setattr__(self, "double", 2 * self.age)
-
-
-@attrs.frozen(cache_hash=True)
-class Hashed:
-    """Keeps its hash."""
-
-    name: str
-
-
-@attrs.define(kw_only=True)
-class Defaults:
-    """Fields that may be left out."""
-
-    when: datetime | None = None
-    tags: list[Any] = attrs.field(factory=list)
-
-
-@attrs.define
-class Box(Generic[T]):
-    """A class with a type variable."""
-
-    content: T
-    more: list[T]
-
-
-@attrs.frozen
-class Node:
-    """A class that contains itself."""
-
-    value: Value
-    children: tuple[Node, ...] = ()
-
-
-@dataclasses.dataclass
-class Record:
-    """A dataclass."""
-
-    when: datetime
-    _hidden: int = 3
-    derived: int = dataclasses.field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        """Work something out."""
-        self.derived = self._hidden + 1
-
-
-class Renamed(msgspec.Struct, rename="camel", tag="renamed"):
-    """A struct of another look outside."""
-
-    first_name: str
-    any_value: Any = None
-
-
-class Row(NamedTuple):
-    """A tuple with names."""
-
-    day: date
-    at: time
-
-
-class Options(TypedDict, total=False):
-    """A dict with declared keys."""
-
-    when: datetime
-    name: str
-
-
-@attrs.frozen
-class Typed:
-    """Annotations of many kinds."""
-
-    id: Id
-    op: Literal["eq", "ne"]
-    flags: Access
-    at: time
-    day: date
-    took: timedelta
-    price: Decimal
-    key: uuid.UUID
-    raw: bytes
-    rows: Sequence[Row]
-    names: frozenset[str]
-    pair: tuple[int, datetime]
-    options: Options
-    either: Decimal | date | None
-    choice: Literal[True, "x"]
+from gridbus.query import And, Compare, Filter, In, IsNull, Not
+from tests.isolation.wire.payload_classes import (
+    Access,
+    Box,
+    Checked,
+    Colour,
+    Defaults,
+    Flat,
+    Hashed,
+    Id,
+    Loose,
+    Nested,
+    Node,
+    Odd,
+    Private,
+    Record,
+    Renamed,
+    Row,
+    Typed,
+)
 
 
 def back(value: Any, kind: Any = None) -> Any:
@@ -390,128 +232,6 @@ def test_objects_where_nothing_is_declared_become_maps() -> None:
     assert back([Flat("a", 1, 1.0, True)], object)[0]["age"] == 1
 
 
-@pytest.mark.parametrize(
-    ("data", "kind", "path"),
-    [
-        ({"id": "1", "old": {}, "new": {"age": [1]}}, RowUpdated, "$.new.age"),
-        ({"id": "1", "old": {}, "new": {"age": Decimal(1)}}, RowUpdated, "$.new.age"),
-        ({"id": 1, "old": {}, "new": {}}, RowUpdated, "$.id"),
-        ({"id": "1", "old": {}, "new": {3: 1}}, RowUpdated, "$.new"),
-        ({"id": "1", "old": {}}, RowUpdated, "$"),
-        ({"id": "1", "old": [], "new": {}}, RowUpdated, "$.old"),
-        ([], RowUpdated, "$"),
-        ({"name": "a", "age": "1", "size": 1.0, "alive": True}, Flat, "$.age"),
-        ({"name": "a", "_secret": "x"}, Private, "$._secret"),
-        ({"age": -1, "words": [], "double": 3}, Checked, "$"),
-        ({"age": 13, "words": [], "double": 3}, Checked, "$"),
-        ({"when": "2026-01-01"}, Defaults, "$.when"),
-        ({"value": 1, "children": [{"value": {}}]}, Node, "$.children[0].value"),
-        ("green", Colour, "$"),
-        (0.75, Odd, "$"),
-        (1, bool, "$"),
-        ("x", bytes, "$"),
-        (True, int, "$"),
-        ([1, "a"], tuple[int, ...], "$[1]"),
-        ([1], tuple[int, date], "$"),
-        ({"a": 1}, Options, "$"),
-    ],
-    ids=repr,
-)
-def test_what_is_not_of_the_declared_type_is_refused(data: Any, kind: Any, path: str) -> None:
-    """The message says where it is."""
-    if kind is Options:
-        assert unpack(pack(data), Options) == {}  # unknown keys are left out
-        return
-    with pytest.raises(PackingError) as refused:
-        unpack(pack(data), kind)
-    assert str(refused.value).startswith(f"what came is no {getattr(kind, '__qualname__', kind)}: ")
-    assert str(refused.value).endswith(f"@ {path}")
-
-
-@pytest.mark.parametrize(
-    ("value", "path"),
-    [
-        (Loose("a", object()), "$.value"),
-        (Loose("a", {"b": [1, lambda: None]}), "$.value.b[1]"),
-        ({"a": {1, open}}, "$.a"),
-        ([1, type("Custom", (), {})()], "$[1]"),
-        (RowCreated("1", {"a": 1j}), "$.values.a"),  # type: ignore[dict-item]
-        (Nested(Private("a", object()), (), {}), "$.private._secret"),  # type: ignore[arg-type]
-        (gc, "$"),
-        (Flat, "$"),
-        ("\ud800", "$"),
-    ],
-    ids=repr,
-)
-def test_what_is_no_data_is_refused(value: Any, path: str) -> None:
-    """The message names type and place."""
-    with pytest.raises(PackingError, match="cannot cross a process border") as refused:
-        pack(value)
-    assert f" @ {path}" in str(refused.value)
-
-
-def test_what_contains_itself_is_refused() -> None:
-    """Rather than to run out of stack."""
-    loop: list[Any] = []
-    loop.append(loop)
-    node = {"a": loop}
-    for value in (loop, node, Loose("a", loop)):
-        with pytest.raises(PackingError, match="deep"):
-            pack(value)
-
-
-def test_an_annotation_that_cannot_be_resolved_is_told() -> None:
-    """Nothing is let through unchecked."""
-
-    @attrs.frozen
-    class Hidden:
-        value: OnlyForTypeCheckers  # type: ignore[name-defined]  # noqa: F821
-
-    with pytest.raises(PackingError, match=r"OnlyForTypeCheckers.*run time"):
-        pack(Hidden(1))
-    with pytest.raises(PackingError, match="OnlyForTypeCheckers"):
-        unpack(pack({"value": 1}), Hidden)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\xc1",
-        b"\x91" * 60_000 + b"\xc0",
-        b"\x81\xa1a" * 20_000 + b"\xc0",
-        b"\xdd\xff\xff\xff\xff",
-        b"\xc6\xff\xff\xff\xff",
-        b"\xd4\x63\x00",
-        b"\xc7\x04\x01\xff\xff\xff\xff",
-        b"\xc7\x03\x02abc",
-        b"\xc7\x04\x051E+x",
-        b"\xc7\x02\x09\x91\x80",
-        b"\xc7\x01\x08\xc1",
-        b"\xa1\xff",
-        pack([1]) + b"x",
-    ],
-    ids=lambda data: repr(data[:8]),
-)
-@pytest.mark.parametrize("kind", [object, RowUpdated, Filter, int, list[Any], Flat, dict[str, date]])
-def test_malformed_bytes_are_refused(data: bytes, kind: Any) -> None:
-    """Whatever is declared."""
-    with pytest.raises(PackingError):
-        unpack(data, kind)
-
-
-def test_marks_within_marks_do_not_crash() -> None:
-    """However deep they are nested."""
-    data = b"\xc0"
-    while len(data) < 60_000:
-        data = b"\xc9" + (len(data) + 1).to_bytes(4, "big") + b"\x08\x91" + data
-    with pytest.raises(PackingError):
-        unpack(data, object)
-    deep = b"\x82\xa5$type\xa3Not\xa4part" * 2_000 + b"\xc0"
-    with pytest.raises(PackingError):
-        unpack(deep, Filter)
-
-
 def test_what_is_worked_out_goes_with_the_class() -> None:
     """So that a plugin that is loaded again and again leaves nothing behind."""
 
@@ -531,7 +251,7 @@ def test_what_is_worked_out_goes_with_the_class() -> None:
 
 def test_the_path_of_a_class() -> None:
     """Module and name; none for plain values."""
-    assert type_path(Flat) == f"{__name__}:Flat"
+    assert type_path(Flat) == f"{Flat.__module__}:Flat"
     assert type_path(int) is None
     assert type_path(list[int]) is None
     main = type("Thing", (), {"__module__": "__gridbus_main__"})

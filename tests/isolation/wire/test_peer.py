@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import anyio
-import msgspec
 import pytest
 
 from gridbus.errors import (
@@ -17,11 +15,10 @@ from gridbus.errors import (
     PayloadTooLarge,
     PeerGone,
     PluginStateError,
-    ProtocolViolation,
     RemoteError,
 )
-from gridbus.isolation.wire import MAX_FRAME, WINDOW, Frame, Kind
-from tests.isolation.wire.conftest import Conversation, Question, new_end, until
+from gridbus.isolation.wire import MAX_FRAME, Kind
+from tests.isolation.wire.conftest import Conversation, Question, error_of, read_into, until
 
 
 async def test_calls_go_both_ways_at_once(talk: Conversation) -> None:
@@ -169,7 +166,7 @@ async def test_work_that_is_cancelled_by_its_owner_is_told(talk: Conversation) -
 
     talk.child.peer.handlers |= {"wait": wait, "count": awaits_cancelled}
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(_error_of(talk.application.peer.call("wait", None)))
+        task = group.create_task(error_of(talk.application.peer.call("wait", None)))
         await begun.wait()
         for running in talk.child.tasks:
             running.cancel()
@@ -177,14 +174,6 @@ async def test_work_that_is_cancelled_by_its_owner_is_told(talk: Conversation) -
     assert "was cancelled before it was done" in str(task.result())
     with pytest.raises(IsolationError, match="it awaited what was cancelled"):
         await talk.application.peer.call("count", 1)
-
-
-async def _error_of(awaitable: Any) -> BaseException | None:
-    try:
-        await awaitable
-    except Exception as error:
-        return error
-    return None
 
 
 async def test_a_call_that_is_cancelled_before_it_begins_never_begins(talk: Conversation) -> None:
@@ -205,93 +194,6 @@ async def test_a_call_that_is_cancelled_before_it_begins_never_begins(talk: Conv
     assert ran == []
 
 
-# --- streams -----------------------------------------------------------------------------------------------------
-
-
-async def test_a_stream_is_read_to_its_end(talk: Conversation) -> None:
-    """However long it is; the sender never runs more than a window ahead."""
-    ahead: list[int] = []
-    taken = 0
-
-    async def many(number: int, info: Any) -> AsyncIterator[bytes]:
-        for index in range(number):
-            ahead.append(index - taken)
-            yield str(index).encode()
-
-    talk.child.peer.handlers["many"] = many
-    found = []
-    async with talk.application.peer.stream("many", 200) as items:
-        async for item in items:
-            taken += 1
-            found.append(item)
-            await asyncio.sleep(0)
-    assert found == [str(index).encode() for index in range(200)]
-    assert WINDOW // 2 <= max(ahead) <= 2 * WINDOW
-    assert talk.application.peer.pending == 0
-
-
-async def test_a_stream_that_nobody_reads_stops_at_the_window(talk: Conversation) -> None:
-    """And goes on when somebody does."""
-    made: list[int] = []
-
-    async def many(number: int, info: Any) -> AsyncIterator[bytes]:
-        for index in range(number):
-            made.append(index)
-            yield b"x"
-
-    talk.child.peer.handlers["many"] = many
-    async with talk.application.peer.stream("many", 1000) as items:
-        await until(lambda: len(made) == WINDOW + 1)
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert len(made) == WINDOW + 1
-        assert [item async for item in items] == [b"x"] * 1000
-
-
-async def test_a_stream_that_is_left_early_ends_there(talk: Conversation) -> None:
-    """The generator is closed."""
-    closed: list[bool] = []
-
-    async def many(number: int, info: Any) -> AsyncIterator[bytes]:
-        try:
-            while True:
-                yield b"x"
-        finally:
-            closed.append(True)
-
-    talk.child.peer.handlers["many"] = many
-    async with talk.application.peer.stream("many", 1) as items:
-        assert await anext(items) == b"x"
-    await until(lambda: closed)
-    await until(lambda: all(task.done() for task in talk.child.tasks))
-    assert talk.application.peer.pending == 0
-
-
-async def test_a_stream_that_fails_raises_behind_its_items(talk: Conversation) -> None:
-    """The error of the generator, or that it cannot be sent."""
-
-    async def many(number: int, info: Any) -> AsyncIterator[bytes]:
-        yield b"1"
-        if number == 1:
-            raise MailboxFull("me", 1)
-        yield b"x" * MAX_FRAME
-
-    talk.child.peer.handlers["many"] = many
-    for number, kind in ((1, MailboxFull), (2, PayloadTooLarge)):
-        found: list[bytes] = []
-        assert isinstance(await _error_of(_read(talk, number, found)), kind)
-        assert found == [b"1"]
-
-
-async def _read(talk: Conversation, number: int, found: list[bytes]) -> None:
-    async with talk.application.peer.stream("many", number) as items:
-        async for item in items:
-            found += [item]
-
-
-# --- the end -----------------------------------------------------------------------------------------------------
-
-
 async def test_all_that_waits_fails_when_the_other_end_goes(talk: Conversation) -> None:
     """Calls, streams and those who wait for room; what was asked for is cancelled."""
     ended: list[str] = []
@@ -309,12 +211,12 @@ async def test_all_that_waits_fails_when_the_other_end_goes(talk: Conversation) 
     items: list[bytes] = []
     talk.child.peer.handlers |= {"wait": wait, "many": many}
     async with asyncio.TaskGroup() as group:
-        call = group.create_task(_error_of(talk.application.peer.call("wait", None)))
-        stream = group.create_task(_error_of(_read(talk, 1, items)))
+        call = group.create_task(error_of(talk.application.peer.call("wait", None)))
+        stream = group.create_task(error_of(read_into(items, talk, 1)))
         await until(lambda: items)
         talk.application.peer.pause()
         room = group.create_task(talk.application.peer.room())
-        late = group.create_task(_error_of(talk.application.peer.call("wait", None)))
+        late = group.create_task(error_of(talk.application.peer.call("wait", None)))
         await asyncio.sleep(0)
         talk.child.transport.close()
     assert room.result() is None
@@ -332,136 +234,3 @@ async def test_all_that_waits_fails_when_the_other_end_goes(talk: Conversation) 
     for _ in range(10):
         talk.application.peer.send(Kind.EVENT, 1, b"x" * 60_000)
     assert talk.application.peer.pending == 0
-
-
-# --- what may not be ---------------------------------------------------------------------------------------------
-
-
-BAD_FRAMES = {
-    "no method": (Kind.CALL, ["nothing", None]),
-    "no arguments": (Kind.CALL, ["say"]),
-    "other arguments": (Kind.CALL, ["say", "text"]),
-    "one too many": (Kind.CALL, ["count", 1, 2]),
-    "no call": (Kind.CALL, None),
-    "no note": (Kind.NOTE, ["say", ["x", 1]]),
-    "nobody takes it": (Kind.NOTE, ["odd", None]),
-    "other note": (Kind.NOTE, ["told", 1]),
-    "hello": (Kind.HELLO, None),
-    "no error": (Kind.ERROR, [1, 2]),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FRAMES)
-async def test_frames_that_may_not_be_sent_break_the_protocol(talk: Conversation, name: str) -> None:
-    """The connection is given up, and said why."""
-    kind, payload = BAD_FRAMES[name]
-    talk.child.peer.send(kind, 1, payload)
-    await until(lambda: talk.application.lost)
-    assert isinstance(talk.application.lost[0], ProtocolViolation)
-
-
-async def test_a_reply_of_another_type_breaks_the_protocol(talk: Conversation) -> None:
-    """Whoever waits is told, and the connection is given up."""
-    talk.child.peer.handlers["count"] = lambda number, info: "text"
-    with pytest.raises(ProtocolViolation, match="came for count"):
-        await talk.application.peer.call("count", 1)
-    await until(lambda: talk.application.lost)
-    assert isinstance(talk.application.lost[0], ProtocolViolation)
-
-
-async def test_items_that_run_too_far_ahead_break_the_protocol(talk: Conversation) -> None:
-    """The window is not the sender's to choose; credit neither."""
-    begun = asyncio.Event()
-
-    async def many(number: int, info: Any) -> AsyncIterator[bytes]:
-        begun.set()
-        await asyncio.get_running_loop().create_future()
-        yield b""
-
-    talk.child.peer.handlers["many"] = many
-
-    async def read() -> None:
-        async with talk.application.peer.stream("many", 1) as items:
-            await begun.wait()
-            for _ in range(2 * WINDOW + 1):
-                talk.child.peer.send(Kind.ITEM, 1, b"x")
-            await until(lambda: talk.application.lost)
-            async for _ in items:
-                pass
-
-    with pytest.raises(PeerGone):
-        await read()
-    assert "runs more than 16 items ahead" in str(talk.application.lost[0])
-
-
-async def test_too_many_calls_at_a_time_break_the_protocol(talk: Conversation) -> None:
-    """Also where each is cancelled at once but does not end."""
-    gate, begun = asyncio.Event(), []
-
-    async def wait(nothing: None, info: Any) -> None:
-        begun.append(True)
-        while not gate.is_set():
-            with suppress(asyncio.CancelledError):
-                await gate.wait()
-
-    talk.application.peer.handlers["wait"] = wait
-    for number in range(1, 1025):
-        talk.child.peer.send(Kind.CALL, number, ["wait", None])
-    await until(lambda: len(begun) == 1024)
-    for number in range(1, 1025):
-        talk.child.peer.send(Kind.CANCEL, number, None)
-    talk.child.peer.send(Kind.EVENT, 1, None)
-    await until(lambda: talk.application.frames)
-    assert talk.application.lost == []
-    talk.child.peer.send(Kind.CALL, 2000, ["wait", None])
-    await until(lambda: talk.application.lost)
-    assert "more than 1,024 calls" in str(talk.application.lost[0])
-    gate.set()
-
-
-async def test_replies_that_nobody_waits_for_are_dropped(talk: Conversation) -> None:
-    """And so are credits and items."""
-    for kind, payload in ((Kind.REPLY, 1), (Kind.CREDIT, 3), (Kind.ITEM, b"x"), (Kind.END, None), (Kind.EVENT, 1)):
-        talk.child.peer.send(kind, 77, payload)
-    await until(lambda: talk.application.frames)
-    assert talk.application.lost == []
-
-
-async def test_a_failure_in_what_takes_frames_is_told_to_the_loop_and_the_conversation_goes_on(
-    talk: Conversation,
-) -> None:
-    """Frames behind it are not lost; what it cannot decode is the other end's fault."""
-    told: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
-    take = talk.application.take
-
-    def pick(frame: Frame) -> None:
-        if frame.id == 1:
-            raise LookupError("a bug")
-        if frame.id == 3:
-            msgspec.msgpack.decode(frame.payload, type=int)
-        take(frame)
-
-    talk.application.peer.on_frame = pick
-    for number in (1, 2, 3):
-        talk.child.peer.send(Kind.EVENT, number, "x")
-    await until(lambda: talk.application.lost)
-    assert [type(error) for error in told] == [LookupError]
-    assert talk.application.frames == [(Kind.EVENT, 2, "x")]
-    assert isinstance(talk.application.lost[0], ProtocolViolation)
-
-
-async def test_nothing_is_lost_that_is_sent_before_there_is_a_connection() -> None:
-    """It waits for one."""
-    end = new_end()
-    end.peer.send(Kind.EVENT, 1, None)
-    await asyncio.sleep(0)
-    sent: list[bytes] = []
-
-    class Carrier:
-        write = staticmethod(lambda data: sent.append(bytes(data)))
-        fail = read_now = staticmethod(lambda *_: None)
-
-    end.peer.transport = Carrier()
-    end.peer.flush()
-    assert len(sent) == 1
