@@ -23,7 +23,7 @@ from gridbus.isolation.wire.unions import literal_plan, scalar_plan, union_plan
 _OWN = "__gridbus_plan__"  # on a class: its own plan
 _KEPT = "__gridbus_plans__"  # on a class: those of types that are made of it
 _MOST_KEPT = 64
-_MADE = 1 << 9  # flag of classes that were made at run time, and may be gone some day: something can be kept on them
+_IMMUTABLE, _MADE = 1 << 8, 1 << 9  # flags of classes: nothing can be set on them; they were made at run time
 
 Function = Callable[[Any], Any]
 _CHECKS = {dict: is_plain_map, list: is_plain_list}  # of what comes back as it is in any case
@@ -96,10 +96,13 @@ class Plans:
 
     def _keep(self, kind: type[Any]) -> Ready:
         ready = Ready(self._plan_of(kind), kind, self.mark)
-        if kind.__module__ in ("builtins", "typing") or not kind.__flags__ & _MADE:
-            self._fixed[kind] = ready
-        else:
-            setattr(kind, _OWN, ready)
+        try:
+            if _may_go(kind):
+                setattr(kind, _OWN, ready)
+                return ready
+        except (TypeError, AttributeError):  # its metaclass does not let it
+            pass
+        self._fixed[kind] = ready
         return ready
 
     def _fields_of(self, kind: type[Any]) -> tuple[tuple[str, ...] | None, Function | None]:
@@ -210,11 +213,16 @@ def _variables(kind: Any) -> tuple[Any, ...]:
     return getattr(kind, "__parameters__", ())
 
 
+def _may_go(kind: type[Any]) -> bool:
+    """Tell whether a class may be gone some day; something can be kept on it then."""
+    return kind.__flags__ & (_IMMUTABLE | _MADE) == _MADE and kind.__module__ != "typing"
+
+
 def _owner(annotation: Any) -> Any:
     """Return a class that a type is made of and that something can be kept on; None where there is none."""
     for part in (get_origin(annotation), *get_args(annotation)):
         if isinstance(part, type):
-            if part.__flags__ & _MADE and part.__module__ != "typing":
+            if _may_go(part):
                 return part
         else:
             found = None if part is None else _owner(part)
