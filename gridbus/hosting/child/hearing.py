@@ -81,6 +81,11 @@ class Hearing(Bus):
         """Send a report."""
         self._peer.send(Kind.DONE, number, done)
 
+    def hurry(self, inlet: Inlet) -> None:
+        """Let an inlet report at once."""
+        inlet.report()
+        self._peer.flush()
+
     async def aclose(self, *, grace: float = 5.0) -> int:
         """Close; as ``Bus.aclose``. The application closes its end by itself."""
         self.is_ending = True

@@ -19,6 +19,7 @@ from gridbus.isolation.wire import unpack
 
 _read = msgspec.msgpack.Decoder(Occurrence).decode
 _NO_TOPIC: Topic[Any] = Topic("no:topic")
+_EAGER = 64  # events after which a report does not wait for the end of the tick
 _FAILURES_PER_FRAME = 3  # each may hold 10 KB of text, and a frame 64
 
 Handler = Callable[[Any], Awaitable[object]]
@@ -32,6 +33,9 @@ class Outlet(Protocol):
 
     def send_done(self, number: int, done: Done, /) -> None:
         """Send a report."""
+
+    def hurry(self, inlet: Inlet, /) -> None:
+        """Let ``inlet`` report at once."""
 
 
 class _Ticket(Receipt):
@@ -81,6 +85,7 @@ class Inlet:
         "_skipped",
         "_topic",
         "_types",
+        "_until_eager",
         "came",
         "is_due",
         "is_tracked",
@@ -102,6 +107,7 @@ class Inlet:
         self._reported = self._reported_ns = self._reported_skips = self._skipped = 0
         self._done: list[int] = []  #: numbers, where each has a ticket
         self._failures: list[Failure] = []
+        self._until_eager = _EAGER
 
     def around(self, handler: Handler) -> Handler:
         """Return the handler with a look at what is done after each call."""
@@ -112,6 +118,10 @@ class Inlet:
             await handler(event)
             if not self.is_due:
                 self.post()
+            self._until_eager -= 1
+            if not self._until_eager:  # in the middle of a burst: the application goes on meanwhile
+                self._until_eager = _EAGER
+                self._outlet.hurry(self)
 
         return call
 
