@@ -6,9 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
-import struct
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +14,7 @@ from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import Any
 
-from benchmarks.isolated import ROOT, Figure, call
+from benchmarks.isolated import Figure, call
 from benchmarks.report import figure_table, show
 from benchmarks.timing import calm
 
@@ -88,7 +85,7 @@ def measure(*, quick: bool = False) -> list[Figure]:
     trips = call(_ME, "round_trips", count)
     health = call(_ME, "health_times", count)
     flow = call(_ME, "events_per_second", 5_000 if quick else _BURST)
-    naive = call(_ME, "naive_events_per_second", 2_000 if quick else 30_000)
+    naive = call("benchmarks.naive", "events_per_second", 2_000 if quick else 30_000)
     beside = call(_ME, "inline_beside_process", 2_000 if quick else 100_000)
     return [
         Figure("load of a process plugin, request to READY, p50", small[0], "ms", 8.0),
@@ -195,79 +192,6 @@ def events_per_second(count: int) -> float:
         return best
 
     return asyncio.run(run())
-
-
-def naive_events_per_second(count: int) -> float:
-    """Return the same for a frame per write and a task per event, as one would write it first.
-
-    Each task waits until its event is handled, as the bus has to know that too.
-    """
-
-    async def run() -> float:
-        ours, theirs = socket.socketpair()
-        code = f"from benchmarks.isolation import naive_reader; naive_reader({theirs.fileno()}, {count})"
-        child = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs in this loop yet
-            [sys.executable, "-c", code], cwd=ROOT, pass_fds=[theirs.fileno()]
-        )
-        theirs.close()
-        reader, writer = await asyncio.open_connection(sock=ours)
-        await reader.readexactly(1)  # it is there
-        handled: dict[int, asyncio.Future[None]] = {}
-
-        async def send(number: int) -> None:
-            done = handled[number] = asyncio.get_running_loop().create_future()
-            _write(writer, {"topic": "tick:new", "payload": number, "seq": number})
-            await writer.drain()
-            await done
-
-        async def hear() -> None:
-            for _ in range(count):
-                handled.pop((await _read(reader))["seq"]).set_result(None)
-
-        began = perf_counter()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(hear())
-            for number in range(count):
-                group.create_task(send(number))
-                if not number % 100:
-                    await asyncio.sleep(0)
-        taken = perf_counter() - began
-        writer.close()
-        await asyncio.to_thread(child.wait)
-        return count / taken
-
-    return asyncio.run(run())
-
-
-def naive_reader(descriptor: int, count: int) -> None:
-    """Be the other end of that."""
-
-    async def run() -> None:
-        reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
-        writer.write(b".")
-        seen = []
-
-        async def handle(event: dict[str, Any]) -> None:
-            seen.append(event["payload"])
-            _write(writer, {"seq": event["seq"]})
-            await writer.drain()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(handle(await _read(reader)))
-        await writer.drain()
-
-    asyncio.run(run())
-
-
-def _write(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
-    data = json.dumps(message).encode()
-    writer.write(struct.pack("<I", len(data)) + data)
-
-
-async def _read(reader: asyncio.StreamReader) -> Any:
-    (size,) = struct.unpack("<I", await reader.readexactly(4))
-    return json.loads(await reader.readexactly(size))
 
 
 def inline_beside_process(count: int) -> float:

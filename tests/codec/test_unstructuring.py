@@ -99,6 +99,8 @@ def of_field(kind: Any) -> st.SearchStrategy[Any]:
         return st.none() | filters
     if kind == str | None:
         return st.none() | texts
+    if kind == float | None:
+        return st.none() | by_type[float]
     if getattr(kind, "__origin__", None) is tuple:
         return st.lists(of_field(kind.__args__[0]), max_size=3).map(tuple)
     return cells

@@ -15,7 +15,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"events", "query", "codec", "manifest", "tables"}),
     frozenset({"bus", "channels", "contracts"}),
     frozenset({"grid", "plugins", "storage", "journal", "health", "isolation", "reload", "marketplace", "bridges"}),
-    frozenset({"app", "config", "hosting", "gridbus"}),  # gridbus: the top package's __init__, which names parts of all below
+    frozenset(
+        {"app", "config", "hosting", "gridbus"}
+    ),  # gridbus: the top package's __init__, which names parts of all below
     frozenset({"cli", "testing", "__main__"}),
 )
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
