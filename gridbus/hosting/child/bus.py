@@ -86,13 +86,12 @@ class ChildBus(Hearing):
         """Ask, and return the reply; as ``Bus.ask``."""
         ask = self._ask(channel, message, to, timeout)
         late = None if timeout is None else timeout + _LATE
-        try:
-            with anyio.fail_after(late) as scope:
-                reply = unpack(await self._peer.call("ask", ask), channel.reply_type)
-        except TimeoutError:
-            if not scope.cancelled_caught:
-                raise
-            raise AskTimeout(f"{channel.name} was not answered within {timeout:g} s") from None
+        packed: bytes | None = None
+        with anyio.move_on_after(late):
+            packed = await self._peer.call("ask", ask)
+        if packed is None:
+            raise AskTimeout(f"{channel.name} was not answered within {timeout:g} s")
+        reply = unpack(packed, channel.reply_type)
         if not isinstance(reply, channel.reply_check):
             raise channel.wrong_reply(reply)
         return reply  # type: ignore[no-any-return]

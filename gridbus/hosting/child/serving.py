@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +176,7 @@ def _answering(
     return answer
 
 
-async def _received(receive: Any) -> Any:
+async def _received(receive: Any) -> AsyncGenerator[Any, None]:
     while True:
         try:
             reply = await receive.receive()

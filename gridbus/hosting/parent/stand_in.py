@@ -218,6 +218,8 @@ class HostedPlugin:
         """
         self._granted = tuple(map(str, granted))
         if restart and self._life is not None:
+            with suppress(Exception):  # what it cannot tell, it cannot keep
+                self._given = (await self.snapshot_state(), self.metadata.version)
             self._life.end_for(Verdict("grants", "its permissions changed, which takes a new process"))
         elif self.peer is not None:
             await self.peer.call("grants", self._granted)

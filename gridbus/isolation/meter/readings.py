@@ -11,13 +11,7 @@ from typing import Protocol
 
 from gridbus.isolation.meter.written import Written, measure_written
 
-if sys.platform == "linux":
-    import resource
-
-    _INFINITY = resource.RLIM_INFINITY
-else:  # pragma: no cover
-    _INFINITY = -1
-
+_INFINITY = -1  # RLIM_INFINITY, as the module that has it is not there on Windows
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -80,11 +74,15 @@ class LinuxReadings:
 
     def cpu_limit(self, pid: int) -> tuple[float, float]:
         """``RLIMIT_CPU``."""
+        import resource
+
         soft, hard = resource.prlimit(pid, resource.RLIMIT_CPU)
         return _seconds(soft), _seconds(hard)
 
     def set_cpu_limit(self, pid: int, soft: float, hard: float) -> None:
         """``RLIMIT_CPU``, in whole seconds."""
+        import resource
+
         resource.prlimit(pid, resource.RLIMIT_CPU, (_whole(soft), _whole(hard)))
 
     def written(self, pid: int, paths: Iterable[str], is_enough: Callable[[int], bool]) -> Written:

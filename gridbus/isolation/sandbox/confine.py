@@ -17,7 +17,17 @@ from gridbus.isolation.sandbox.places import interpreter_paths, readable_paths
 from gridbus.isolation.sandbox.seccomp import apply_filter, build_filter
 from gridbus.isolation.sandbox.spec import SandboxSpec
 
-LAYERS = ("descriptors", "session", "parent", "nice", "identity", "privileges", "landlock", "limits", "seccomp")
+LAYERS: tuple[str, ...] = (
+    "descriptors",
+    "session",
+    "parent",
+    "nice",
+    "identity",
+    "privileges",
+    "landlock",
+    "limits",
+    "seccomp",
+)
 """What confines a process, in the order in which it is applied."""
 
 _OPT_DOWN = "plugins that are trusted can run without (enforce=False), with limits and without a border"

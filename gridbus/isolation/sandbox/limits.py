@@ -11,9 +11,6 @@ from gridbus.isolation.sandbox.kernel import Kernel
 from gridbus.isolation.sandbox.machine import Machine
 from gridbus.isolation.sandbox.spec import SandboxSpec
 
-if sys.platform != "win32":
-    import resource
-
 THREAD_STACK = 256 * 1024
 """Bytes of stack for each thread that the process starts."""
 
@@ -29,6 +26,8 @@ def apply_limits(kernel: Kernel | None, spec: SandboxSpec, *, descriptors: int, 
     """
     if sys.platform == "win32":
         return ""
+    import resource  # not there on Windows
+
     applied = []
 
     def limit(number: int, soft: int, *, keep_hard: bool = False) -> None:
@@ -70,6 +69,7 @@ def be_nice(nice: int) -> str:
     """Lower the priority to ``nice``, never raise it; return what was applied."""
     if sys.platform == "win32":
         return ""
+
     least = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
     os.setpriority(os.PRIO_PROCESS, 0, least)
     return str(least)

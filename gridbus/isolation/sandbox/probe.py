@@ -33,12 +33,17 @@ def _tried() -> tuple[Layer, ...]:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIME_LIMIT, check=False, cwd="/"
         )
-        return tuple(msgspec.json.decode(done.stdout, type=list[Layer]))
     except (OSError, subprocess.TimeoutExpired) as error:
-        why = f"the process that tries it did not run: {error}"
+        return _untried(f"the process that tries it did not run: {error}")
+    try:
+        return tuple(msgspec.json.decode(done.stdout, type=list[Layer]))
     except msgspec.DecodeError:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        why = f"the process that tries it ended with {done.returncode}: {lines[-1] if lines else 'it said nothing'}"
+        said = lines[-1] if lines else "it said nothing"
+        return _untried(f"the process that tries it ended with {done.returncode}: {said}")
+
+
+def _untried(why: str) -> tuple[Layer, ...]:
     return (Layer("whole sandbox", False, True, why, "make sure that this interpreter can import gridbus"),)
 
 
