@@ -15,7 +15,7 @@ from benchmarks.isolated import ROOT
 
 
 def events_per_second(count: int) -> float:
-    """Return how many events go into another process in a second, with a frame per write and a task per event, as one would write it first.
+    """Return how many events go into another process in a second, with a frame per write and a task per event.
 
     Each task waits until its event is handled, as the bus has to know that too.
     """

@@ -61,7 +61,7 @@ class Hosted:
     async def until(self, condition: Callable[[], Any]) -> Any:
         """Wait until something holds that the plugin does by itself."""
         with anyio.fail_after(5):
-            while not (value := condition()):
+            while not (value := condition()):  # noqa: ASYNC110 - it happens in another process
                 await anyio.sleep(0.002)
         return value
 

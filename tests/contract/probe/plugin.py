@@ -336,8 +336,7 @@ class Probe(Plugin[ProbeConfig]):
     async def do_stream_grid(self) -> Any:
         sizes = []
         async with self.ctx.grid.stream(GridQuery(limit=2)) as pages:
-            async for page in pages:
-                sizes.append(len(page.rows))
+            sizes.extend([len(page.rows) async for page in pages])
         return sizes
 
     async def do_write(self, verb: str, *, id: str | None = None, values: Any = None) -> Any:

@@ -15,6 +15,8 @@ import anyio
 import pytest
 
 pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("whole_sandbox"),
     pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is for Linux"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
