@@ -24,13 +24,14 @@ class Footprint:
         "_readings",
         "_rss",
         "_threads_at",
+        "_threads_cpu",
         "threads",
     )
 
     def __init__(self, pid: int, limits: MeterLimits, readings: Readings, *, now: float, cpu: float) -> None:
         """See what the process has now."""
         self._pid, self._limits, self._readings = pid, limits, readings
-        self._cpu = self._memory_cpu = cpu
+        self._cpu = self._memory_cpu = self._threads_cpu = cpu
         self._marks = ((now, cpu), (now, cpu))
         self._memory_at = self._threads_at = now
         self._memory_base = self._rss = readings.rss_bytes(pid) or 0
@@ -38,11 +39,11 @@ class Footprint:
 
     def look(self, now: float, cpu: float) -> Reached | None:
         """See what has changed, which it can only where processor time was used; return the limit that was reached."""
-        worked, self._cpu = cpu > self._cpu, cpu
+        self._cpu = cpu
         if now - self._marks[1][0] >= 1.0:
             self._marks = self._marks[1], (now, cpu)
-        if worked and now - self._threads_at >= _THREADS_EVERY:
-            self._threads_at = now
+        if cpu > self._threads_cpu and now - self._threads_at >= _THREADS_EVERY:
+            self._threads_at, self._threads_cpu = now, cpu
             self.threads = self._readings.threads(self._pid) or self.threads
             if self.threads > self._limits.threads + 1:  # the main one
                 return Reached("threads", self._limits.threads, self.threads - 1, "killed")
