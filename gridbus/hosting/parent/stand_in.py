@@ -12,12 +12,12 @@ import msgspec
 from gridbus.bus import Job
 from gridbus.channels.plugins import PluginState
 from gridbus.errors import (
+    BusClosed,
     GridbusError,
     IsolationError,
     MailboxFull,
     PeerGone,
     PluginCrashed,
-    PluginError,
     PluginQuarantined,
     PluginValidationError,
 )
@@ -234,6 +234,7 @@ class HostedPlugin:
         ready = await life.peer.call("start", StartCall(self._granted, state, from_version))
         for wanted in ready.subscriptions:
             relays.subscribe(wanted)
+        self._given = (None, "")  # a later life must not go back to it
         self._note_change()
         relays.nudge()
 
@@ -269,10 +270,10 @@ class HostedPlugin:
                 self._life = await self._start(self.ctx.granted)
                 self.confinement = self._life.loaded.confinement
                 await self._begin(self._life)
-        except (PluginError, TimeoutError) as error:
+        except Exception as error:  # whatever its modules or its ``initialize`` raise
             if self._life is not None:
                 self._life.drop()
-            return Verdict("exit", f"it did not come up again: {error}")
+            return Verdict("exit", f"it did not come up again: {type(error).__name__}: {error}")
         relays.drop_orphans()
         self.on_state(PluginState.RUNNING)
         seconds = self._clock.monotonic() - began
@@ -301,7 +302,8 @@ class HostedPlugin:
 
     def _limit_reached(self, reached: Reached) -> None:
         fact = PluginLimitReached(self.id, reached.limit, reached.allowed, reached.action)
-        self._bus.start_job(self._tell, PLUGIN_LIMIT_REACHED, fact, name="limit reached", owner="manager")
+        with suppress(BusClosed):  # nobody would hear it
+            self._bus.start_job(self._tell, PLUGIN_LIMIT_REACHED, fact, name="limit reached", owner="manager")
 
     def _end(self, error: IsolationError) -> None:
         self.peer = None
