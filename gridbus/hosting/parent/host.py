@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import anyio
@@ -31,6 +31,9 @@ logger = logging.getLogger("gridbus.hosting")
 
 ENTRY = "gridbus.hosting.child.main:run"
 PRELOAD = ("gridbus.isolation.zygote.warm:event_loop", "gridbus.hosting.child.main", "gridbus.hosting.child.warm:warm")
+
+
+_probe_once = cache(probe)
 
 
 class ProcessHost:
@@ -83,10 +86,10 @@ class ProcessHost:
         self._beating: Job | None = None
 
     async def sandbox(self) -> SandboxReport:
-        """Return what holds on this machine; found out once."""
+        """Return what holds on this machine; found out once in a process."""
         async with self._probing:
             if self._report is None:
-                self._report = await anyio.to_thread.run_sync(probe)
+                self._report = await anyio.to_thread.run_sync(_probe_once)
         return self._report
 
     async def warm_up(self) -> None:
