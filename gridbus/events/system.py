@@ -106,7 +106,7 @@ class PluginLimitReached:
     """A plugin met one of its limits."""
 
     id: str
-    limit: str  #: name of the field in ResourceLimits
+    limit: str  #: name of the field in ResourceLimits; or ``frames_per_second``, which each process may send
     allowed: float
     action: str  #: refused, throttled, cancelled or killed
 

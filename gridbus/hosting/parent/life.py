@@ -77,7 +77,13 @@ class Life:
             on_frame=self._done,
             on_resume=self._resumed,
         )
-        self._link = Link(self.peer, clock=self._clock, rate=_FRAMES_PER_SECOND, on_lost=self._lost)
+        self._link = Link(
+            self.peer,
+            clock=self._clock,
+            rate=_FRAMES_PER_SECOND,
+            on_lost=self._lost,
+            on_throttled=self._throttled,
+        )
 
     @property
     def pid(self) -> int:
@@ -237,6 +243,12 @@ class Life:
             raise ProtocolViolation(f"it sends a frame of kind {frame.kind}, which is not its to send")
         self._moves += 1
         self._relays.done(frame.id, _read_done(frame.payload))
+
+    def _throttled(self) -> None:
+        logging.getLogger(f"gridbus.plugin.{self._name}").warning(
+            "it sends more than %s frames a second, and is read slowly", f"{_FRAMES_PER_SECOND:,}"
+        )
+        self._limit_reached(Reached("frames_per_second", _FRAMES_PER_SECOND, _FRAMES_PER_SECOND, "throttled"))
 
     def _resumed(self) -> None:
         if self._relays is not None:

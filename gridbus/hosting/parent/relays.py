@@ -118,11 +118,15 @@ class Relays:
         self._open, self._closing = {}, {}
         return lost
 
-    def drop_orphans(self) -> int:
-        """Close what no process has taken up again; return how many events that drops."""
+    def drop_orphans(self, *, keep_guards: bool = False) -> int:
+        """Close what no process has taken up again; return how many events that drops.
+
+        Args:
+            keep_guards: leave interceptors where they are: nobody answers for them any more, so they refuse.
+        """
         orphans = [relay for line in self._orphans.values() for relay in line]
         self._orphans.clear()
-        return sum(relay.close() for relay in orphans)
+        return sum(relay.close() for relay in orphans if not (keep_guards and isinstance(relay, InterceptRelay)))
 
     def _hearing(self) -> list[EventRelay]:
         lines = (self._open.values(), self._closing.values(), *self._orphans.values())

@@ -82,6 +82,7 @@ class HostedPlugin:
         self._changed = anyio.Event()
         self._ended: IsolationError | None = None
         self._is_ending = False
+        self._lives = 0  #: processes that have gone
         self._watching: Job | None = None
         self.peer: Peer | None = None  #: of the process that is there; None while there is none
         self.on_state: Callable[[PluginState], object] = _ignore
@@ -220,7 +221,10 @@ class HostedPlugin:
         if restart and self._life is not None:
             with suppress(Exception):  # what it cannot tell, it cannot keep
                 self._given = (await self.snapshot_state(), self.metadata.version)
+            self.peer = None
             self._life.end_for(Verdict("grants", "its permissions changed, which takes a new process"))
+            while self.peer is None and self._ended is None:
+                await self._changed.wait()
         elif self.peer is not None:
             await self.peer.call("grants", self._granted)
 
@@ -252,6 +256,7 @@ class HostedPlugin:
         assert relays is not None
         self.peer = None
         lost = relays.lose()
+        self._lives += 1
         is_wanted = verdict.reason == "grants"
         delay = 0.0 if is_wanted else None if verdict.is_final else self._restarts.failed(self._clock.monotonic())
         if not is_wanted:
@@ -282,7 +287,7 @@ class HostedPlugin:
 
     async def _quarantine(self, relays: Relays, verdict: Verdict) -> None:
         dropped = relays.waiting
-        relays.drop_orphans()
+        relays.drop_orphans(keep_guards=True)
         reason = f"plugin {self.id!r} is in quarantine: {verdict.message}; reload it when that is repaired"
         self._end(PluginQuarantined(reason, self.id))
         self.on_state(PluginState.QUARANTINED)
@@ -294,7 +299,7 @@ class HostedPlugin:
             verdict.reason,
             verdict.message,
             lost,
-            self._restarts.total,
+            self._lives,
             delay,
             life.cpu_seconds,
             life.max_memory_bytes,

@@ -45,15 +45,17 @@ def apply_limits(kernel: Kernel | None, spec: SandboxSpec, *, descriptors: int, 
         limit(resource.RLIMIT_MEMLOCK, 0)
     if hasattr(resource, "RLIMIT_MSGQUEUE"):
         limit(resource.RLIMIT_MSGQUEUE, 0)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    # the hard limit stays: without privileges it could not be moved on later
-    seconds = math.ceil(used.ru_utime + used.ru_stime + spec.cpu_seconds)
-    limit(resource.RLIMIT_CPU, seconds, keep_hard=True)
+    if kernel is not None:  # elsewhere nobody moves it on
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        # the hard limit stays: without privileges it could not be moved on later
+        seconds = math.ceil(used.ru_utime + used.ru_stime + spec.cpu_seconds)
+        limit(resource.RLIMIT_CPU, seconds, keep_hard=True)
+        applied.append(f"CPU until {seconds} s")
     # threads count as address space, by their stacks and heaps
     threading.stack_size(THREAD_STACK)
     if kernel is not None:
         kernel.use_one_heap()
-    applied += [f"files +{spec.open_files}", f"{spec.file_bytes:,} bytes a file", f"CPU until {seconds} s"]
+    applied += [f"files +{spec.open_files}", f"{spec.file_bytes:,} bytes a file"]
     return ", ".join(applied)
 
 

@@ -130,9 +130,9 @@ async def arena(
 
 
 def assert_lags(lags: list[float]) -> None:
-    """Assert that the loop was never held up longer than may be; a machine that others use is allowed one outlier."""
+    """Assert that the loop was not held up: of a hundred turns one may be late, as other work may use the machine."""
     over = sorted(lag for lag in lags if lag > MOST_LAG)
-    assert len(over) <= 1 + len(lags) // 500, f"the loop was held up: {over}"
+    assert len(over) <= 1 + len(lags) // 100, f"the loop was held up {len(over)} times in {len(lags)}: {over[-5:]}"
 
 
 @pytest.fixture(scope="session")
