@@ -14,6 +14,7 @@ import msgspec
 
 from gridbus.bus import Bus, Job
 from gridbus.errors import SandboxError
+from gridbus.hosting.parent.compiling import compile_folder
 from gridbus.hosting.parent.life import Life
 from gridbus.hosting.parent.nursery import Nursery
 from gridbus.hosting.parent.places import app_paths, readable_places
@@ -119,6 +120,8 @@ class ProcessHost:
             logger.warning("plugin %r runs without a whole sandbox: see gridbus doctor", name)
         if self._beating is None:
             self._beating = self._bus.start_job(self._beat, name="heartbeat of processes", owner="manager")
+        if request.folder is not None:
+            await anyio.to_thread.run_sync(compile_folder, request.folder)
         start = partial(self._start, request, report.holds and self._is_confined)
         plugin = HostedPlugin(self._around, start, plugin_id=name)
         try:
