@@ -124,7 +124,9 @@ class Life:
         except PeerGone:
             verdict = await self.ended()
             raise PluginCrashed(
-                f"the process of plugin {self._name!r} ended as it loaded: {verdict.message}", self._name
+                f"the process of plugin {self._name!r} ended as it loaded: {verdict.message}",
+                self._name,
+                reason=verdict.reason,
             ) from None
         except TimeoutError:
             raise PluginCrashed(

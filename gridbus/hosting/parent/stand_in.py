@@ -276,14 +276,24 @@ class HostedPlugin:
                 self.confinement = self._life.loaded.confinement
                 await self._begin(self._life)
         except Exception as error:  # whatever its modules or its ``initialize`` raise
-            if self._life is not None:
-                self._life.drop()
-            return Verdict("exit", f"it did not come up again: {type(error).__name__}: {error}")
+            return await self._why_not(error)
         relays.drop_orphans()
+        self._around.started()
         self.on_state(PluginState.RUNNING)
         seconds = self._clock.monotonic() - began
         await self._tell(PLUGIN_RESTARTED, PluginRestarted(self.id, self._restarts.recent, waiting, seconds))
         return None
+
+    async def _why_not(self, error: Exception) -> Verdict:
+        """Return why a new process did not come up; one that ended by itself has a reason of its own."""
+        life, reason = self._life, "exit"
+        if isinstance(error, PeerGone) and life is not None:
+            return await life.ended()
+        if isinstance(error, PluginCrashed):
+            reason = error.details.get("reason", reason)
+        if life is not None:
+            life.drop()
+        return Verdict(reason, f"it did not come up again: {type(error).__name__}: {error}")
 
     async def _quarantine(self, relays: Relays, verdict: Verdict) -> None:
         dropped = relays.waiting
