@@ -11,9 +11,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import anyio
 import pytest
 
 from gridbus import Bus, Event, Overflow, Topic
+from gridbus.channels.plugins import PluginState
 from gridbus.events import PLUGIN_CRASHED, PLUGIN_RESTARTED
 from gridbus.hosting import ProcessHost, RestartPolicy
 from gridbus.manifest import Isolation
@@ -93,7 +95,7 @@ async def test_two_hundred_kills_lose_what_was_handed_over_and_nothing_else(tmp_
             zygote = parent_of_all(await pids(manager))
             published: dict[str, int] = dict.fromkeys(TOPICS, 0)
             killed: set[int] = set()
-            settled: list[tuple[int, int, int]] = []
+            used: list[tuple[int, int, int]] = []
             number, next_kill, began = 0, 500, time.monotonic()
             with Recorder(bus) as recorder:
                 while len(killed) < KILLS:
@@ -107,14 +109,10 @@ async def test_two_hundred_kills_lose_what_was_handed_over_and_nothing_else(tmp_
                     victim = dice.choice(children_of(zygote))  # of a plugin that runs or starts, or the spare one
                     if kill_child(victim, zygote):
                         killed.add(victim)
-                    if len(killed) % 50 == 25 and len(settled) < len(killed) // 50 + 1:
-                        await bus.drain()
-                        await until(lambda: len(children_of(zygote)) in (len(IDS), len(IDS) + 1))
-                        settled.append((descriptors(), threading.active_count(), len(asyncio.all_tasks())))
+                    if len(killed) // 50 == len(used):
+                        used.append(await settled(bus, manager, zygote, killed))
                 assert recorder.of(PLUGIN_RESTARTED)
-            await bus.drain()
-            await until(lambda: len(children_of(zygote)) in (len(IDS), len(IDS) + 1))
-            settled.append((descriptors(), threading.active_count(), len(asyncio.all_tasks())))
+            used.append(await settled(bus, manager, zygote, killed))
             print(f"{number} events, {len(killed)} kills, {lost=}, {crashes=}, {time.monotonic() - began:.1f} s")
             stats = {
                 (kept.owner, kept.topic): kept for kept in bus.stats().subscriptions if kept.topic.startswith("load:")
@@ -140,20 +138,37 @@ async def test_two_hundred_kills_lose_what_was_handed_over_and_nothing_else(tmp_
         assert dropped == lost[plugin_id]
     assert not [pid for pid in killed if is_there(pid)], "zombies"
     assert not is_there(zygote)
-    first = settled[0]
-    for later in settled[1:]:
-        assert all(b <= a + 3 for a, b in zip(first, later, strict=True)), (
-            f"descriptors, threads, tasks grow: {settled}"
-        )
+    # anyio keeps a few threads, and the next spare process may be on its way
+    assert all(later <= first + 2 for later, first in zip(used[-1], used[0], strict=True)), (
+        f"descriptors, threads and tasks grow: {used}"
+    )
 
 
 def _keep(numbers: list[int]):  # type: ignore[no-untyped-def]
     return lambda event: numbers.append(event.payload)
 
 
-def descriptors() -> int:
-    """How many descriptors this process has open."""
-    return len(os.listdir("/proc/self/fd"))
+async def settled(bus: Bus, manager: PluginManager, zygote: int, killed: set[int]) -> tuple[int, int, int]:
+    """Let all come to rest, with one more kill, after which there is a spare process; count what we hold then."""
+    await until_running(manager, zygote, at_least=len(IDS))
+    victim = (await pids(manager))[0]
+    assert kill_child(victim, zygote)
+    killed.add(victim)
+    await until(lambda: not is_there(victim))
+    await until_running(manager, zygote, at_least=len(IDS) + 1)
+    await bus.drain()
+    return len(os.listdir("/proc/self/fd")), threading.active_count(), len(asyncio.all_tasks())
+
+
+async def until_running(manager: PluginManager, zygote: int, *, at_least: int) -> None:
+    """Wait until all plugins have a process and run."""
+    with anyio.fail_after(10):
+        while True:
+            there = children_of(zygote)
+            running = {info.state for info in manager.list_plugins()} == {PluginState.RUNNING}
+            if running and len(there) >= at_least and set(await pids(manager)) <= set(there):
+                return
+            await anyio.sleep(0.002)
 
 
 async def pids(manager: PluginManager) -> list[int]:
