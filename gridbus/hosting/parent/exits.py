@@ -45,6 +45,8 @@ def judge(end: Exit, killed_for: Verdict | None, last_words: str = "") -> Verdic
             return Verdict("violation", f"it made a system call that no plugin may make ({name}){words}")
         if end.signal == signal.SIGXCPU:
             return Verdict("cpu", f"it used up its processor time ({name}){words}")
+        if end.signal == signal.SIGKILL and end.note:  # the kernel took it along with the one that had started it
+            return Verdict("zygote", end.note)
         if end.signal == signal.SIGKILL:
             return Verdict("killed", f"somebody killed it, the kernel for want of memory perhaps ({name}){words}")
         return Verdict("crash", f"it crashed ({name}){words}")

@@ -23,6 +23,8 @@ from gridbus.isolation.zygote import Exit
         (Exit(signal=signal.SIGKILL), "killed", False),
         (Exit(signal=signal.SIGSYS), "violation", True),
         (Exit(note="the zygote died"), "zygote", False),
+        (Exit(signal=signal.SIGKILL, note="the zygote died"), "zygote", False),
+        (Exit(code=3, note="the zygote died"), "exit", False),
     ],
 )
 def test_each_end_has_its_reason(end: Exit, reason: str, is_final: bool) -> None:
