@@ -19,7 +19,7 @@ import os
 import sys
 from typing import Any
 
-from gridbus import Channel, Draft, Event, Plugin, Topic, intercepts, on, serves
+from gridbus import Channel, Draft, Event, Overflow, Plugin, Topic, Veto, intercepts, on, serves
 
 
 class Made(Plugin):

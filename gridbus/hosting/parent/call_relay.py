@@ -176,7 +176,12 @@ class InterceptRelay:
             wire_trace(draft.trace),
         )
         self._way.poke()
-        changed = await peer.call("intercept", intercept)
+        try:
+            changed = await peer.call("intercept", intercept)
+        except RemoteError as error:
+            raise RemoteError(
+                str(draft.topic), self.handle.owner, error.type_name, error.message, error.traceback_text
+            ) from None
         return None if changed is None else unpack(changed, type(payload))
 
 

@@ -61,6 +61,7 @@ class Life:
         self._log_rate = LineRate(self._clock.monotonic)
         self._relays: Relays | None = None
         self._limit_reached: Callable[[Reached], object] = _ignore
+        self._gone: Callable[[Peer], object] = _ignore
         self._killed_for: Verdict | None = None
         self._exit: Exit | None = None
         self._is_closed = False
@@ -135,10 +136,15 @@ class Life:
             ) from None
 
     def serve(
-        self, handlers: Mapping[str, Callable[..., Any]], relays: Relays, limit_reached: Callable[[Reached], object]
+        self,
+        handlers: Mapping[str, Callable[..., Any]],
+        relays: Relays,
+        *,
+        limit_reached: Callable[[Reached], object],
+        gone: Callable[[Peer], object],
     ) -> None:
-        """Begin to answer what the process calls."""
-        self._relays, self._limit_reached = relays, limit_reached
+        """Begin to answer what the process calls; ``gone`` is told at once when the connection is lost."""
+        self._relays, self._limit_reached, self._gone = relays, limit_reached, gone
         self.peer.handlers.update(handlers)
 
     # --- its end -------------------------------------------------------------------------------------------------
@@ -185,6 +191,7 @@ class Life:
 
     def _lost(self, error: Exception | None) -> None:
         """The connection is gone; a process that keeps on without one is ended."""
+        self._gone(self.peer)
         if isinstance(error, ProtocolViolation):
             self.end_for(Verdict("protocol", str(error)))
         else:
@@ -298,5 +305,5 @@ def _told(reached: Reached) -> str:
     return f"it used {reached.used:,.1f} of {reached.limit}, of which it may use {reached.allowed:,.1f}"
 
 
-def _ignore(reached: Reached) -> None:
-    """Stand for somebody who wants to know of limits."""
+def _ignore(fact: object) -> None:
+    """Stand for somebody who wants to know."""

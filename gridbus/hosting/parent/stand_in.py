@@ -231,7 +231,8 @@ class HostedPlugin:
     async def _begin(self, life: Life) -> None:
         relays = self._relays
         assert relays is not None
-        life.serve(Calls(self.ctx, relays, life.pass_descriptor).handlers(), relays, self._limit_reached)
+        calls = Calls(self.ctx, relays, life.pass_descriptor)
+        life.serve(calls.handlers(), relays, limit_reached=self._limit_reached, gone=self._gone)
         self.peer = life.peer
         self._granted = tuple(map(str, self.ctx.granted))
         state, from_version = self._given
@@ -241,6 +242,11 @@ class HostedPlugin:
         self._given = (None, "")  # a later life must not go back to it
         self._note_change()
         relays.nudge()
+
+    def _gone(self, peer: Peer) -> None:
+        """Hand nothing more to a process that is dying: what is not in it yet waits for the next."""
+        if self.peer is peer:
+            self.peer = None
 
     async def _watch(self) -> None:
         """Start a new process whenever one is gone, until it is enough."""
