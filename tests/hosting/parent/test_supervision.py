@@ -89,7 +89,6 @@ class Scene:
     recorder: Recorder
     folder: Path
 
-    @property
     def state(self) -> PluginState:
         return self.manager.get_plugin("made").state
 
@@ -147,11 +146,11 @@ async def test_a_process_that_ends_is_told_with_its_last_words(scene: Scene, how
     assert fact.cpu_seconds > 0
     assert fact.max_memory_bytes > 1_000_000
     await scene.clock.advance(0.09)
-    assert scene.state is PluginState.RESTARTING
+    assert scene.state() is PluginState.RESTARTING
     assert not scene.recorder.of(PLUGIN_RESTARTED)
     restarted = await scene.again(0.02)
     assert (restarted.id, restarted.attempt, restarted.waiting) == ("made", 1, 0)
-    assert scene.state is PluginState.RUNNING
+    assert scene.state() is PluginState.RUNNING
     assert await scene.bus.ask(DO, "hello") == "hello"
     assert await scene.pid() != before
 
@@ -171,7 +170,7 @@ async def test_five_ends_in_a_minute_are_enough_until_it_is_reloaded(scene: Scen
     assert (quarantined.id, quarantined.reason) == ("made", "exit")
     assert "code 3" in quarantined.message
     await scene.clock.advance(100)
-    assert scene.state is PluginState.QUARANTINED
+    assert scene.state() is PluginState.QUARANTINED
     health = await scene.manager.check_plugin_health("made")
     assert health.status == "error"
     assert "quarantine" in health.message
@@ -179,7 +178,7 @@ async def test_five_ends_in_a_minute_are_enough_until_it_is_reloaded(scene: Scen
         await scene.bus.ask(DO, "hello")
     await scene.bus.publish(NEW, 2)  # holds nobody up
     await scene.manager.reload_plugin("made")
-    assert scene.state is PluginState.RUNNING
+    assert scene.state() is PluginState.RUNNING
     assert await scene.bus.ask(DO, "hello") == "hello"
     assert (await scene.crash()).restarts_in == 0.1, "what was before the reload counts no more"
 
@@ -208,7 +207,7 @@ async def test_a_process_that_does_not_come_up_again_counts_too(scene: Scene) ->
         assert (fact.reason, fact.lost, fact.lives) == ("exit", 0, count)
         assert "ValueError: it is broken" in fact.message
     assert fact.restarts_in is None
-    await until(lambda: scene.state is PluginState.QUARANTINED)
+    await until(lambda: scene.state() is PluginState.QUARANTINED)
     assert not scene.recorder.of(PLUGIN_RESTARTED)
 
 
@@ -219,7 +218,7 @@ async def test_code_that_ends_as_it_is_imported_is_told_with_its_exit(scene: Sce
     await scene.clock.advance(fact.restarts_in)
     await until(lambda: len(scene.recorder.of(PLUGIN_CRASHED)) == 2)
     assert "code 9" in scene.recorder.payloads(PLUGIN_CRASHED)[-1].message
-    assert scene.state is PluginState.RESTARTING
+    assert scene.state() is PluginState.RESTARTING
 
 
 async def test_what_waits_is_handed_to_the_next_process_in_order(scene: Scene) -> None:
