@@ -16,10 +16,11 @@ from gridbus.channels import Channel
 from gridbus.clock import Clock
 from gridbus.errors import AskTimeout, BusError
 from gridbus.events import Event, Origin, Topic
-from gridbus.hosting.child.causes import bus_trace, cause_here
+from gridbus.hosting.child.causes import cause_here
 from gridbus.hosting.child.hearing import Hearing
 from gridbus.hosting.child.serving import Servers
 from gridbus.hosting.protocol import Ask, Publish, Published, type_name
+from gridbus.hosting.traces import bus_trace
 from gridbus.isolation.wire import Peer, pack, type_path, unpack
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from gridbus.bus.ask import Request
 from gridbus.bus.cell import current_cell
 from gridbus.bus.mailbox import Mailbox
 from gridbus.bus.replies import StreamRequest
-from gridbus.events import Trace as BusTrace
-from gridbus.hosting.protocol import Cause, Trace
+from gridbus.hosting.protocol import Cause
+from gridbus.hosting.traces import wire_trace
 
 _UNLIMITED = sys.maxsize  # the application knows its hop limit, and refuses what passes it
 
@@ -29,20 +29,6 @@ class ServedStream(StreamRequest, eq=False):
     number: int = 0
 
 
-class Effects:
-    """Stands for an event that is not here: what follows from it still carries its trace."""
-
-    __slots__ = ("_trace",)
-    seq = 0
-
-    def __init__(self, trace: BusTrace | None) -> None:
-        self._trace = trace
-
-    def trace_effects(self) -> BusTrace | None:
-        """Return the trace of what it led to."""
-        return self._trace
-
-
 def cause_here(numbers: Mapping[Mailbox, int]) -> Cause | None:
     """Return what led to what is done here; None where nothing did.
 
@@ -58,13 +44,3 @@ def cause_here(numbers: Mapping[Mailbox, int]) -> Cause | None:
     mailbox: Any = cell.mailbox  # a task waits for nobody's sake but its own, and has none
     number = None if mailbox is None else numbers.get(mailbox)
     return Cause(number, seq, wire_trace(trace))
-
-
-def wire_trace(trace: BusTrace | None) -> Trace | None:
-    """Return a trace as it crosses the border."""
-    return None if trace is None else Trace(trace.correlation_id, trace.causation_id, trace.hops)
-
-
-def bus_trace(trace: Trace | None) -> BusTrace | None:
-    """Return a trace as it came over the border."""
-    return None if trace is None else BusTrace(trace.correlation_id, trace.causation_id, trace.hops)

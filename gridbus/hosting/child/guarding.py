@@ -13,9 +13,9 @@ from gridbus.bus.classify import Classified, classify
 from gridbus.errors import PluginStateError
 from gridbus.events import Origin, Topic
 from gridbus.events.topic import check_pattern
-from gridbus.hosting.child.causes import Effects, bus_trace
 from gridbus.hosting.child.payloads import PayloadTypes
 from gridbus.hosting.protocol import Intercept
+from gridbus.hosting.traces import Effects, bus_trace
 from gridbus.isolation.wire import pack, unpack
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-import sys
 from typing import Any, TypeVar
 
 from gridbus.events import Topic
 from gridbus.isolation.wire import type_path
+from gridbus.plugins.importing import import_entry
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ class PayloadTypes:
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
             try:
-                found = _imported(path)
+                found = import_entry(path)
             except Exception as error:
                 logger.warning(
                     "payloads of type %s come as plain data, as it cannot be imported here: %s: %s",
@@ -71,11 +70,3 @@ class PayloadTypes:
                 found = object
             self._found[path] = found
         return found
-
-
-def _imported(path: str) -> Any:
-    module, _, name = path.partition(":")
-    found: Any = sys.modules.get(module) or importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found

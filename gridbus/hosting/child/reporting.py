@@ -12,10 +12,10 @@ from gridbus.bus.mailbox import Mailbox
 from gridbus.bus.report import Reporter
 from gridbus.clock import Clock
 from gridbus.events import Event, Topic, Trace
-from gridbus.hosting.child.causes import wire_trace
 from gridbus.hosting.child.failures import failure_of, traceback_of
 from gridbus.hosting.child.inlet import Inlet
 from gridbus.hosting.protocol import Refusal, TaskFailure
+from gridbus.hosting.traces import wire_trace
 
 logger = logging.getLogger("gridbus.hosting")
 

@@ -17,8 +17,9 @@ from gridbus.bus.replies import answering_streams, is_stream_function
 from gridbus.channels import Channel
 from gridbus.errors import AlreadyServed, ServerGone
 from gridbus.events import Origin
-from gridbus.hosting.child.causes import ServedRequest, ServedStream, bus_trace
+from gridbus.hosting.child.causes import ServedRequest, ServedStream
 from gridbus.hosting.protocol import Serve, Subscribe, type_name
+from gridbus.hosting.traces import bus_trace
 from gridbus.isolation.wire import pack, unpack
 
 if TYPE_CHECKING:

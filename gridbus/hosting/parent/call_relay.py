@@ -10,10 +10,10 @@ from gridbus.bus import Draft, Interceptor, Subscription
 from gridbus.bus.ask import Request
 from gridbus.bus.cell import Cell, current_cell
 from gridbus.errors import PeerGone, PluginCrashed, RemoteError, ServerGone
-from gridbus.events import Trace as BusTrace
 from gridbus.hosting.parent.event_relay import Way
 from gridbus.hosting.parent.typing_of import RemoteChannel, reply_type
-from gridbus.hosting.protocol import Intercept, Serve, Subscribe, Trace
+from gridbus.hosting.protocol import Intercept, Serve, Subscribe
+from gridbus.hosting.traces import wire_trace
 from gridbus.isolation.wire import pack, type_path, unpack
 from gridbus.plugins import PluginContext
 
@@ -183,8 +183,3 @@ class InterceptRelay:
                 str(draft.topic), self.handle.owner, error.type_name, error.message, error.traceback_text
             ) from None
         return None if changed is None else unpack(changed, type(payload))
-
-
-def wire_trace(trace: BusTrace | None) -> Trace | None:
-    """Return a trace as it crosses the border."""
-    return None if trace is None else Trace(trace.correlation_id, trace.causation_id, trace.hops)

@@ -10,26 +10,12 @@ from typing import Any, Protocol
 from gridbus.bus.cell import acting_for
 from gridbus.errors import PluginStateError
 from gridbus.events import Event, Topic
-from gridbus.events import Trace as BusTrace
-from gridbus.hosting.parent.call_relay import wire_trace
 from gridbus.hosting.parent.relays import Relays
 from gridbus.hosting.parent.typing_of import agreed, chosen, message_type
 from gridbus.hosting.protocol import Ask, Cause, Connect, Publish, Published, Store, Subscribe
+from gridbus.hosting.traces import Effects, bus_trace, wire_trace
 from gridbus.isolation.wire import pack, unpack
 from gridbus.plugins import PluginContext
-
-
-class Effects:
-    """Stands for an event that is not in hand any more: what it led to still carries its trace."""
-
-    __slots__ = ("_trace",)
-
-    def __init__(self, trace: BusTrace) -> None:
-        self._trace = trace
-
-    def trace_effects(self) -> BusTrace:
-        """Return the trace of what the event led to."""
-        return self._trace
 
 
 class Descriptors(Protocol):
@@ -154,8 +140,7 @@ class Calls:
             return nullcontext()
         event = self._relays.event_of(cause.subscription, cause.seq)
         if event is None and cause.trace is not None:
-            trace = cause.trace
-            event = Effects(BusTrace(trace.correlation_id, trace.causation_id, trace.hops))
+            event = Effects(bus_trace(cause.trace))
         return acting_for(event, self._relays.worker_of(cause.subscription, cause.seq))
 
 

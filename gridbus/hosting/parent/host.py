@@ -70,18 +70,18 @@ class ProcessHost:
         """
         self._bus, self._heartbeat = bus, heartbeat
         self._plugins: set[HostedPlugin] = set()
+        fork = sys.platform == "linux" if use_fork is None else use_fork
+        self._nursery = Nursery(Zygote(entry=ENTRY, preload=PRELOAD, use_fork=fork), bus)
         self._around = Surroundings(
             bus=bus,
             meter=Meter(bus.clock, start=partial(bus.start_job, owner="manager")),
             restarts=restarts or RestartPolicy(),
             hang_after=hang_after,
             load_timeout=load_timeout,
-            started=self._started,
+            started=self._nursery.refill,  # not before: they would compete for the processor
             forget=self._plugins.discard,
         )
         self._is_confined, self._require = confined, require_sandbox
-        fork = sys.platform == "linux" if use_fork is None else use_fork
-        self._nursery = Nursery(Zygote(entry=ENTRY, preload=PRELOAD, use_fork=fork), bus)
         self._report: SandboxReport | None = None
         self._probing = anyio.Lock()
         self._beating: Job | None = None
@@ -108,9 +108,7 @@ class ProcessHost:
         report = await self.sandbox()
         name = request.metadata.id
         if not report.holds and not request.trusted and self._require:
-            missing = "; ".join(
-                f"{layer.name}: {layer.detail}" for layer in report.layers if layer.required and not layer.holds
-            )
+            missing = "; ".join(f"{layer.name}: {layer.detail}" for layer in report.missing)
             raise SandboxError(
                 f"plugin {name!r} is not trusted, and this machine cannot confine it ({missing}); run gridbus doctor, "
                 "or allow it with require_sandbox=False",
@@ -138,10 +136,6 @@ class ProcessHost:
             self._beating.cancel()
         await self._around.meter.aclose()
         await self._nursery.aclose()
-
-    def _started(self) -> None:
-        """Get the next process ready, now that this one does not compete with it for the processor."""
-        self._nursery.refill()
 
     async def _beat(self) -> None:
         """Ask processes that have nothing to do whether they still answer; the meter notices those that do not."""

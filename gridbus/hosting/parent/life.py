@@ -15,7 +15,6 @@ import msgspec
 
 from gridbus.bus.relay import RemoteFailure
 from gridbus.errors import PeerGone, PluginCrashed, ProtocolViolation
-from gridbus.events import Trace
 from gridbus.hosting.parent.exits import Verdict, judge
 from gridbus.hosting.parent.output import LineRate, Output, open_outputs
 from gridbus.hosting.parent.relays import Relays
@@ -31,6 +30,7 @@ from gridbus.hosting.protocol import (
     Refusal,
     TaskFailure,
 )
+from gridbus.hosting.traces import bus_trace
 from gridbus.isolation.meter import Metered, MeterLimits, ProcessUsage, Reached
 from gridbus.isolation.wire import Frame, Kind, Link, Peer
 from gridbus.isolation.zygote import Child, Exit
@@ -279,9 +279,7 @@ class Life:
 
     def _task_failed(self, fact: TaskFailure) -> None:
         failure = fact.failure
-        trace = (
-            None if fact.trace is None else Trace(fact.trace.correlation_id, fact.trace.causation_id, fact.trace.hops)
-        )
+        trace = bus_trace(fact.trace)
         self._around.bus.report_task(
             fact.task, self._name, RemoteFailure(failure.error, failure.message, failure.traceback), trace
         )

@@ -77,7 +77,6 @@ class HostedPlugin:
         self._restarts = Restarts(around.restarts)
         self._life: Life | None = None
         self._relays: Relays | None = None
-        self._granted: tuple[str, ...] = ()
         self._given: tuple[bytes | None, str] = (None, "")
         self._changed = anyio.Event()
         self._ended: IsolationError | None = None
@@ -217,7 +216,6 @@ class HostedPlugin:
             granted: all of it.
             restart: end the process, so that the next one gets the sandbox that fits.
         """
-        self._granted = tuple(map(str, granted))
         if restart and self._life is not None:
             with suppress(Exception):  # what it cannot tell, it cannot keep
                 self._given = (await self.snapshot_state(), self.metadata.version)
@@ -226,7 +224,7 @@ class HostedPlugin:
             while self.peer is None and self._ended is None:
                 await self._changed.wait()
         elif self.peer is not None:
-            await self.peer.call("grants", self._granted)
+            await self.peer.call("grants", tuple(map(str, granted)))
 
     async def _begin(self, life: Life) -> None:
         relays = self._relays
@@ -234,9 +232,9 @@ class HostedPlugin:
         calls = Calls(self.ctx, relays, life.pass_descriptor)
         life.serve(calls.handlers(), relays, limit_reached=self._limit_reached, gone=self._gone)
         self.peer = life.peer
-        self._granted = tuple(map(str, self.ctx.granted))
+        granted = tuple(map(str, self.ctx.granted))
         state, from_version = self._given
-        ready = await life.peer.call("start", StartCall(self._granted, state, from_version))
+        ready = await life.peer.call("start", StartCall(granted, state, from_version))
         for wanted in ready.subscriptions:
             relays.subscribe(wanted)
         self._given = (None, "")  # a later life must not go back to it
