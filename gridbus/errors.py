@@ -273,6 +273,10 @@ class PluginStateError(PluginError):
     """The plugin is not in a state in which this can be done."""
 
 
+class PluginReloadError(PluginError):
+    """A plugin could not be reloaded, and goes on as it was; ``details`` has ``stage``, ``file`` and ``line``."""
+
+
 class PluginPermissionError(PluginError, PermissionError):
     """The plugin was not granted what it tried to do; the message names the permission to ask for."""
 

@@ -38,6 +38,7 @@ class PluginInfo:
     confinement: Mapping[str, str] = attrs.field(
         factory=dict
     )  #: what holds its process, by layer; empty texts hold nothing
+    generation: int = 1  #: how often its code has come to be in this manager
 
     @property
     def id(self) -> str:
@@ -78,10 +79,48 @@ class UnregisterPlugin:
 
 @attrs.frozen
 class ReloadPlugin:
-    """Asks to destroy a plugin and bring it up again, from the same place and with the same configuration."""
+    """Asks to reload a plugin, from the same place and with the same configuration."""
 
     id: str
-    cascade: bool = False  #: the plugins that need it as well
+    cascade: bool = False  #: the plugins that need it as well, after it
+    reason: str = "asked for"  #: for people, as in ``2 files changed``
+    files: tuple[str, ...] = ()  #: that changed, relative to the plugin's folder
+    source: Any = None  #: what to take it from instead, as ``RegisterPlugin.plugin``; the place where it was if None
+
+
+@attrs.frozen
+class RollBackPlugin:
+    """Asks to return to the generation of a plugin before the one that serves."""
+
+    id: str
+
+
+@attrs.frozen
+class ConfigurePlugin:
+    """Asks to give a running plugin another configuration."""
+
+    id: str
+    config: Any  #: plain data; None for the defaults
+
+
+@attrs.frozen
+class PluginCode:
+    """Where the code of a registered plugin is."""
+
+    id: str
+    generation: int
+    folder: str | None  #: of a plugin that comes as one
+    paths: tuple[str, ...]  #: files and folders whose change means that the plugin changed; with ``folder``, not in it
+    digest: str  #: of the folder's code as this generation has it; empty where there is no folder
+    obstacle: str | None = None  #: why it cannot be reloaded from changed files, where it cannot
+
+
+@attrs.frozen
+class WatchPlugin:
+    """Asks to reload a plugin whenever its files have changed, or no longer to do so."""
+
+    id: str
+    wanted: bool = True
 
 
 @attrs.frozen
@@ -117,8 +156,20 @@ PLUGIN_UNREGISTER: Channel[UnregisterPlugin, tuple[str, ...]] = Channel(
 """Asked to destroy and forget; replies with the ids that are gone. A plugin that ends itself tells, as nobody can
 reply to what is gone."""
 
-PLUGIN_RELOAD: Channel[ReloadPlugin, PluginInfo] = Channel("manager:reload", ReloadPlugin, PluginInfo)
-"""Asked to destroy a plugin and bring it up again."""
+PLUGIN_RELOAD: Channel[ReloadPlugin, PluginInfo] = Channel("plugin:reload", ReloadPlugin, PluginInfo)
+"""Asked to reload a plugin; give it a time-out that allows for the plugin's."""
+
+PLUGIN_ROLLBACK: Channel[RollBackPlugin, PluginInfo] = Channel("plugin:rollback", RollBackPlugin, PluginInfo)
+"""Asked to return to the generation before."""
+
+PLUGIN_CONFIGURE: Channel[ConfigurePlugin, PluginInfo] = Channel("plugin:configure", ConfigurePlugin, PluginInfo)
+"""Asked to give a running plugin another configuration."""
+
+PLUGIN_CODE: Channel[str, PluginCode] = Channel("manager:code", str, PluginCode)
+"""Asked, by a plugin's id, where its code is."""
+
+RELOAD_WATCH: Channel[WatchPlugin, bool] = Channel("reload:watch", WatchPlugin, bool)
+"""Asked to watch a plugin's files, or to stop that; replies whether that was a change."""
 
 HEALTH_REPORT: Channel[HealthQuery, HealthReport] = Channel("health:report", HealthQuery, HealthReport)
 """Asked for the last results of the health service."""

@@ -162,6 +162,77 @@ class PluginQuarantined:
 
 
 @attrs.frozen
+class PluginReloading:
+    """A new generation of a plugin is made, beside the one that serves."""
+
+    id: str
+    generation: int  #: of the new one; the first is 1
+    reason: str  #: for people: who wanted it, and why
+    files: tuple[str, ...] = ()  #: that changed, relative to the plugin's folder, where that is known
+
+
+@attrs.frozen
+class PluginReloaded:
+    """A new generation of a plugin serves; the one before ends what it has in hand."""
+
+    id: str
+    generation: int
+    version: str
+    from_version: str
+    reason: str
+    seconds: float  #: since ``plugin:reloading``
+    pause_seconds: float  #: in which events waited for the new generation
+    waiting: int  #: events and requests that waited, and are the new generation's
+    changes: tuple[str, ...] = ()  #: how its channels differ from those of the generation before
+    kept: tuple[str, ...] = ()  #: plugins that need it, and go on as they are
+    restarted: tuple[str, ...] = ()  #: plugins that need it and are reloaded as well, because of ``changes``
+
+
+@attrs.frozen
+class PluginReloadFailed:
+    """A plugin could not be reloaded; the generation that served goes on."""
+
+    id: str
+    generation: int  #: that did not come to be
+    stage: str  #: read, load, configure, permissions, initialize, health, snapshot, restore or swap
+    error: str  #: type name
+    message: str
+    file: str | None  #: where it went wrong in the plugin's code, where that is known
+    line: int | None
+    seconds: float
+    traceback: str = ""
+
+
+@attrs.frozen
+class PluginDrained:
+    """An earlier generation of a plugin has ended, and left nothing behind."""
+
+    id: str
+    generation: int
+    clean: bool  #: False where destroy raised or work had to be cancelled
+    cancelled: int  #: handlers and tasks that did not end by themselves
+    seconds: float  #: since the generation after it served
+
+
+@attrs.frozen
+class PluginLeaked:
+    """Something of an earlier generation of a plugin is still there after it ended: it leaks."""
+
+    id: str
+    generation: int
+    objects: tuple[str, ...]  #: what is left: classes and instances
+    holders: tuple[str, ...]  #: what holds them, shortened
+
+
+@attrs.frozen
+class PluginReconfigured:
+    """A plugin took another configuration while it ran."""
+
+    id: str
+    changed: tuple[str, ...]  #: names of the fields
+
+
+@attrs.frozen
 class HealthChanged:
     """A plugin's health is other than at the check before."""
 
@@ -211,6 +282,12 @@ PLUGIN_PERMISSION_REVOKED: Topic[PluginPermissionRevoked] = Topic("plugin:permis
 PLUGIN_CRASHED: Topic[PluginCrashed] = Topic("plugin:crashed", PluginCrashed)
 PLUGIN_RESTARTED: Topic[PluginRestarted] = Topic("plugin:restarted", PluginRestarted)
 PLUGIN_QUARANTINED: Topic[PluginQuarantined] = Topic("plugin:quarantined", PluginQuarantined)
+PLUGIN_RELOADING: Topic[PluginReloading] = Topic("plugin:reloading", PluginReloading)
+PLUGIN_RELOADED: Topic[PluginReloaded] = Topic("plugin:reloaded", PluginReloaded)
+PLUGIN_RELOAD_FAILED: Topic[PluginReloadFailed] = Topic("plugin:reload_failed", PluginReloadFailed)
+PLUGIN_DRAINED: Topic[PluginDrained] = Topic("plugin:drained", PluginDrained)
+PLUGIN_LEAKED: Topic[PluginLeaked] = Topic("plugin:leaked", PluginLeaked)
+PLUGIN_RECONFIGURED: Topic[PluginReconfigured] = Topic("plugin:reconfigured", PluginReconfigured)
 HEALTH_CHANGE: Topic[HealthChanged] = Topic("health:change", HealthChanged)
 APP_STARTED: Topic[AppStarted] = Topic("app:started", AppStarted)
 APP_STOPPING: Topic[AppStopping] = Topic("app:stopping", AppStopping)

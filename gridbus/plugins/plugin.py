@@ -63,7 +63,24 @@ class Plugin(Generic[C]):
         return None
 
     def restore_state(self, state: Any, from_version: str) -> Any:
-        """Take what ``snapshot_state`` of an earlier life returned; called before ``initialize``; plain or async."""
+        """Take what ``snapshot_state`` of an earlier life returned; plain or async.
+
+        It is called after ``initialize``, while no handler runs, neither of this life nor of the earlier one.
+        """
+
+    def on_hot_reload(self, from_version: str) -> Any:
+        """Do what remains before this generation takes over from the one that serves; plain or async.
+
+        Called after ``initialize`` and ``restore_state`` where the plugin is reloaded, and not at its first start. Where
+        this raises, the earlier generation goes on.
+        """
+
+    def reconfigure(self, config: C) -> Any:
+        """Take another configuration while running; plain or async, called while no handler runs.
+
+        By default this returns ``NotImplemented``: then a new generation is made with the new configuration.
+        """
+        return NotImplemented
 
     def validate_config(self, config: C) -> ValidationResult | list[str] | None:
         """Say what is wrong with a configuration beyond its types, as ``message @ $.path``; by default nothing."""

@@ -12,7 +12,7 @@ import pytest
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "ids", "clock"}),
-    frozenset({"events", "query", "codec", "manifest", "tables"}),
+    frozenset({"events", "query", "codec", "manifest", "tables", "bundles"}),
     frozenset({"bus", "channels", "contracts"}),
     frozenset({"grid", "plugins", "storage", "journal", "health", "isolation", "reload", "marketplace", "bridges"}),
     frozenset(
