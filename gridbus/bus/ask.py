@@ -8,8 +8,10 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from gridbus.bus.activity import Activity
 from gridbus.bus.cell import Cell, circle, current_cell
-from gridbus.bus.mailbox import Mailbox
+from gridbus.bus.mailbox import Mailbox, MailboxReporter
+from gridbus.bus.options import Options
 from gridbus.channels.channel import Channel
 from gridbus.errors import AskTimeout, ChannelError, ChannelTypeError, ReentrancyError, RemoteError, ServerGone
 from gridbus.events.event import Event, Origin, Trace
@@ -50,7 +52,29 @@ class Request(msgspec.Struct, eq=False):
 class RequestMailbox(Mailbox):
     """A mailbox of requests: whoever asks is told when theirs is lost."""
 
-    __slots__ = ()
+    __slots__ = ("channel", "is_stream")
+
+    def __init__(
+        self,
+        name: str,
+        owner: str,
+        channel: Channel[Any, Any],
+        options: Options,
+        *,
+        is_stream: bool,
+        activity: Activity,
+        reporter: MailboxReporter,
+    ) -> None:
+        super().__init__(name, owner, channel.name, options, activity=activity, reporter=reporter)
+        self.channel, self.is_stream = channel, is_stream
+
+    def take_over(self, other: Mailbox) -> int:
+        """Take the requests that wait in another mailbox, if they can be answered here: those of the same types."""
+        is_alike = isinstance(other, RequestMailbox) and (other.channel, other.is_stream) == (
+            self.channel,
+            self.is_stream,
+        )
+        return super().take_over(other) if is_alike else 0
 
     def forget(self, event: Any) -> None:
         """Tell the asker that no reply will come."""

@@ -143,9 +143,9 @@ class Bus(Switchboard):
         with anyio.fail_after(timeout):
             await self._activity.idle()
 
-    def scope(self, owner: str) -> Scope:
-        """Return a new scope, which owns what is made through it."""
-        return Scope(self, owner)
+    def scope(self, owner: str, *, live: bool = True) -> Scope:
+        """Return a new scope, which owns what is made through it; unless ``live`` it hears from its ``go_live`` on."""
+        return Scope(self, owner, live=live)
 
     def trace(self, see: Callable[[Event[Any]], object]) -> Callable[[], None]:
         """Call ``see`` with each event as it is published; return what undoes this.

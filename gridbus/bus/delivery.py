@@ -84,6 +84,9 @@ class Worker:
         stride = 1
         turned = 0  # when the loop last had its turn, as far as this worker knows
         while True:
+            if mailbox.hold is not None:
+                await mailbox.hold.park(self)
+                continue
             if not mailbox.items:
                 if mailbox.sealed:
                     return
@@ -152,6 +155,8 @@ class Worker:
         self._watchdog.unwatch(self.cell)
         self.mailbox.cells = tuple(cell for cell in self.mailbox.cells if cell is not self.cell)
         self.mailbox.activity.leave()
+        if self.mailbox.hold is not None:
+            self.mailbox.hold.forget(self)
         self.cell.leave()
         # no circle: what has ended goes without the collector
         subscription, self.subscription = self.subscription, None

@@ -39,7 +39,7 @@ class Draft(Generic[T]):
 class Interceptor:
     """A handle on one registered interceptor."""
 
-    __slots__ = ("_fn", "_remove", "is_closed", "name", "order", "owner", "timeout", "topic")
+    __slots__ = ("_enter", "_fn", "_remove", "is_closed", "name", "order", "owner", "timeout", "topic")
 
     def __init__(
         self,
@@ -49,12 +49,18 @@ class Interceptor:
         order: tuple[int, int],
         owner: str,
         timeout: float,
+        enter: Callable[[Interceptor], None],
         remove: Callable[[Interceptor], None],
     ) -> None:
         self.topic, self.owner, self.timeout, self.order = topic, owner, timeout, order
         self.name = fn.name
         self.is_closed = False
-        self._fn, self._remove = fn, remove
+        self._fn, self._enter, self._remove = fn, enter, remove
+
+    def enter(self) -> None:
+        """Be asked from now on; a closed one does nothing."""
+        if not self.is_closed:
+            self._enter(self)
 
     def close(self) -> None:
         """Ask it no more."""

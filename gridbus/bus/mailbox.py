@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import length_hint
 from typing import Any, Protocol
 
 from gridbus.bus.activity import Activity
 from gridbus.bus.cell import Cell
+from gridbus.bus.hold import Hold
 from gridbus.bus.options import Options, Overflow, default_key
 from gridbus.bus.receipt import Receipt
 from gridbus.errors import EventDropped
@@ -65,8 +66,8 @@ class Mailbox:
     """
 
     __slots__ = (
-        "activity", "batch", "block_timeout", "capacity", "cells", "dropped", "evicted", "gated", "items", "key",
-        "name", "overflow", "owner", "putters", "receipts", "replaced", "reporter", "room", "sealed", "single",
+        "activity", "batch", "block_timeout", "capacity", "cells", "dropped", "evicted", "gated", "hold", "items",
+        "key", "name", "overflow", "owner", "putters", "receipts", "replaced", "reporter", "room", "sealed", "single",
         "sleepers", "slots", "slow", "stalled", "topic", "where",
     )  # fmt: skip
 
@@ -90,6 +91,7 @@ class Mailbox:
         self.cells: tuple[Cell, ...] = ()  #: of the workers
         self.receipts: dict[int, Receipt] | None = None  #: by sequence number, of events somebody waits for
         self.slots: dict[object, int] | None = None if self.key is None else {}  #: by key, index in items
+        self.hold: Hold | None = None  #: handles nothing until that is over
         self.sealed = False  #: takes nothing more
         self.slow = False  #: inside an episode of overflow, which has been announced
         self.stalled = False  #: a publisher waited in vain: do not let the next one wait as well
@@ -237,15 +239,75 @@ class Mailbox:
     def close(self) -> int:
         """Take nothing more and drop what waits; return how many that were."""
         self.seal()
+        left = self._empty()
+        self.dropped += len(left)
+        for event in left:
+            self.forget(event)
+        return len(left)
+
+    def start_hold(self, workers: Iterable[Any]) -> Hold:
+        """Let workers handle nothing more once they are done with what they have in hand."""
+        if self.hold is None:
+            self.hold = Hold(workers)
+            self.give_back(())
+            while self.sleepers:
+                self.wake()
+        self.hold.depth += 1
+        return self.hold
+
+    def end_hold(self) -> None:
+        """Undo one ``start_hold``; after the last, workers go on."""
+        if self.hold is None:
+            return
+        self.hold.depth -= 1
+        if not self.hold.depth:
+            hold, self.hold = self.hold, None
+            hold.end()
+
+    def give_back(self, events: Iterable[Any]) -> None:
+        """Put what was taken and not handled back to the front: ``events``, and what is left of the batch."""
+        self.evicted += length_hint(self.batch)
+        self.items[:0] = [*events, *self.batch]
+        if self.key is not None and self.slots is not None:
+            self.slots = {self.key(event): index for index, event in enumerate(self.items)}
+        if not self.gated:
+            self.room = 0 if self.putters or self.sealed else self.capacity
+
+    def take_over(self, other: Mailbox) -> int:
+        """Take what waits in another mailbox, with the publishers that wait for room there; return how many events.
+
+        What the own predicate refuses is skipped. There may be more than the capacity afterwards.
+        """
+        count = 0
+        for event in other._empty():
+            receipt = other.receipt_of(event)
+            if not self.wants(event):
+                self.replaced += 1
+                if receipt is not None:
+                    receipt.settle()
+                continue
+            if receipt is not None:
+                self.receipts = self.receipts or {}
+                self.receipts[event.seq] = receipt
+            self._accept(event)
+            count += 1
+        other.putters, putters = [], other.putters
+        for putter in putters:
+            putter.mailbox = self
+        self.putters += putters
+        if self.putters:
+            self.room = 0
+            self.settle()
+        return count
+
+    def _empty(self) -> list[Any]:
+        """Take out all that waits."""
         self.evicted += length_hint(self.batch)
         left = [*self.batch, *self.items]  # exhausts the iterator that a worker may be in the middle of
         self.items = []
         if self.slots is not None:
             self.slots.clear()
-        self.dropped += len(left)
-        for event in left:
-            self.forget(event)
-        return len(left)
+        return left
 
     def _accept(self, event: Any) -> None:
         if self.key is not None and self.slots is not None:

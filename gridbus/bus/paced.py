@@ -40,6 +40,9 @@ class PacedWorker(Worker):
         self.begin()
         mailbox = self.mailbox
         while True:
+            if mailbox.hold is not None:
+                await mailbox.hold.park(self)
+                continue
             if not mailbox.items:
                 if mailbox.sealed:
                     return
@@ -82,7 +85,7 @@ class PacedWorker(Worker):
 
     async def _pause(self, interval: float) -> None:
         end = self._clock.monotonic() + interval
-        while (wait := end - self._clock.monotonic()) > 0 and not self.mailbox.sealed:
+        while (wait := end - self._clock.monotonic()) > 0 and not self._must_end:
             events = self._take(None)  # of the events that come meanwhile only the newest is wanted
             if events:
                 self._skip(events[:-1])
@@ -114,9 +117,9 @@ class PacedWorker(Worker):
             self.settle(event)
 
     async def _arrival(self, wait: float) -> bool:
-        """Return True when another event came, False after ``wait`` seconds or when the mailbox is sealed."""
+        """Return True when another event came, False after ``wait`` seconds or when the waiting has to end."""
         mailbox = self.mailbox
-        if mailbox.sealed:
+        if self._must_end:
             return False
         held, self.cell.event = self.cell.event, None  # the watchdog times the handler, not the waiting
         sleeper: asyncio.Future[None] = self._loop.create_future()
@@ -136,9 +139,19 @@ class PacedWorker(Worker):
             else:
                 mailbox.activity.busy -= 1  # waking counted this worker as awake, which it was all along
             self.cell.event = held
-        return bool(mailbox.items) and not mailbox.sealed
+        return bool(mailbox.items) and not self._must_end
+
+    @property
+    def _must_end(self) -> bool:
+        """Tell whether to wait for nothing more: the mailbox is sealed or held."""
+        return self.mailbox.sealed or self.mailbox.hold is not None
 
     async def _call(self, events: list[Any]) -> None:
+        if self.mailbox.hold is not None:  # whoever comes after this worker gathers them anew
+            self._held.clear()
+            self.cell.event = None
+            self.mailbox.give_back(events)
+            return
         newest = events[-1]
         as_list = isinstance(self._pace, Batch)
         if not as_list:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from operator import length_hint
 from typing import Any, NamedTuple, Protocol
 
 from gridbus.bus.delivery import Supervision, Worker
@@ -63,10 +64,12 @@ class RelayWorker(Worker):
         mailbox = self.mailbox
         try:
             while True:
-                if mailbox.items and self._may_carry():
+                if mailbox.hold is not None and not self.flight:
+                    await mailbox.hold.park(self)
+                elif mailbox.items and self._may_carry():
                     for event in mailbox.take():
                         self._carry(event)
-                        while mailbox.depth and not self._may_carry():
+                        while length_hint(mailbox.batch) and not self._may_carry():
                             await self._pause()
                     mailbox.batch = NOTHING
                 elif mailbox.sealed and not mailbox.items and not self.flight:
@@ -133,10 +136,12 @@ class RelayWorker(Worker):
             self.mailbox.dropped += 1
             self.mailbox.forget(event)
         self.cell.event = None
+        if self.mailbox.hold is not None:
+            self.nudge()
         return len(lost)
 
     def _may_carry(self) -> bool:
-        return len(self.flight) < self.window and self._carrier.is_open
+        return len(self.flight) < self.window and self._carrier.is_open and self.mailbox.hold is None
 
     def _carry(self, event: Any) -> None:
         if self.mailbox.putters:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 import anyio
 import attrs
 
+from gridbus.bus.ask import RequestMailbox
 from gridbus.bus.intercept import Draft, Interceptor
 from gridbus.bus.jobs import Job, every
 from gridbus.bus.relay import Carrier, RelayWorker
@@ -19,7 +20,7 @@ from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
 from gridbus.bus.switchboard import Switchboard
 from gridbus.channels.channel import Channel, Responder
-from gridbus.errors import BusClosed
+from gridbus.errors import AlreadyServed, BusClosed
 from gridbus.events.event import Event
 from gridbus.events.topic import Topic
 
@@ -49,10 +50,14 @@ class Scope:
     """Owns each subscription, interceptor, server, task, timer and clean-up that was made through it.
 
     It has the verbs of the bus. What it publishes carries its owner as source; closing it leaves nothing behind.
+
+    What is subscribed, served and intercepted through one that is not live yet is made, and hears nothing before
+    ``go_live``.
     """
 
-    def __init__(self, bus: Switchboard, owner: str) -> None:
+    def __init__(self, bus: Switchboard, owner: str, *, live: bool = True) -> None:
         self.bus, self.owner = bus, owner
+        self._live = live
         self._subscriptions: dict[Subscription, None] = {}
         self._interceptors: dict[Interceptor, None] = {}
         self._jobs: dict[Job, None] = {}
@@ -70,6 +75,11 @@ class Scope:
         """The open subscriptions and servers."""
         self._subscriptions = {kept: None for kept in self._subscriptions if not kept.is_closed}
         return tuple(self._subscriptions)
+
+    @property
+    def servers(self) -> tuple[Subscription, ...]:
+        """Those of the subscriptions that answer on channels."""
+        return tuple(kept for kept in self.subscriptions if isinstance(kept.mailbox, RequestMailbox))
 
     @property
     def interceptors(self) -> tuple[Interceptor, ...]:
@@ -97,14 +107,14 @@ class Scope:
     def on(self, subject: Any, handler: Callable[[Any], object], **options: Any) -> Subscription:
         """Subscribe; options as ``Bus.on``."""
         self._check_open()
-        subscription = self.bus.on(subject, handler, owner=self.owner, **options)
+        subscription = self.bus.on(subject, handler, owner=self.owner, live=self._live, **options)
         self._subscriptions[subscription] = None
         return subscription
 
     def relay(self, subject: Any, carrier: Carrier, **options: Any) -> tuple[Subscription, RelayWorker]:
         """Subscribe a handler that runs elsewhere; as ``Bus.relay``."""
         self._check_open()
-        subscription, worker = self.bus.relay(subject, carrier, owner=self.owner, **options)
+        subscription, worker = self.bus.relay(subject, carrier, owner=self.owner, live=self._live, **options)
         self._subscriptions[subscription] = None
         return subscription, worker
 
@@ -113,21 +123,25 @@ class Scope:
     ) -> Interceptor:
         """Intercept; as ``Bus.intercept``."""
         self._check_open()
-        interceptor = self.bus.intercept(topic, fn, priority=priority, timeout=timeout, owner=self.owner)
+        interceptor = self.bus.intercept(
+            topic, fn, priority=priority, timeout=timeout, owner=self.owner, live=self._live
+        )
         self._interceptors[interceptor] = None
         return interceptor
 
     def serve(self, channel: Channel[M, R], fn: Responder[M, R], **options: Any) -> Subscription:
         """Serve a channel; options as ``Bus.serve``."""
         self._check_open()
-        server = self.bus.serve(channel, fn, owner=self.owner, **options)
+        if not self._live and any(served.topic == channel.name for served in self.servers):
+            raise AlreadyServed(f"{self.owner!r} serves {channel.name} already; close that server first")
+        server = self.bus.serve(channel, fn, owner=self.owner, live=self._live, **options)
         self._subscriptions[server] = None
         return server
 
     def stream(self, subject: Any, **options: Any) -> EventStream[Any]:
         """Stream; as ``Bus.stream``."""
         self._check_open()
-        stream: EventStream[Any] = self.bus.stream(subject, owner=self.owner, **options)
+        stream: EventStream[Any] = self.bus.stream(subject, owner=self.owner, live=self._live, **options)
         self._streams[stream] = None
         return stream
 
@@ -168,6 +182,16 @@ class Scope:
         """Call ``fn``, plain or async, when the scope closes; the last added is called first."""
         self._check_open()
         self._cleanups.append(fn)
+
+    def go_live(self) -> None:
+        """Let all that was made hear from now on, and what is made later at once."""
+        self._live = True
+        for interceptor in self.interceptors:
+            interceptor.enter()
+        for subscription in self.subscriptions:
+            subscription.enter()
+        for stream in self.streams:
+            stream.enter()
 
     async def aclose(self, *, grace: float = 5.0) -> ScopeReport:
         """Close everything: handle what waits, cancel tasks, run the clean-ups; return when all has ended.

@@ -26,11 +26,13 @@ class EventStream(Generic[T]):
         topic: str,
         mailbox: Mailbox,
         *,
+        is_live: bool,
         order: int,
         add: Callable[[EventStream[Any]], None],
         remove: Callable[[EventStream[Any]], None],
     ) -> None:
         self.topic, self.mailbox, self.order = topic, mailbox, order
+        self._is_live = is_live
         self._add, self._remove = add, remove
         self._batch: Iterator[Event[T]] = iter(())
         self._open = False
@@ -39,8 +41,25 @@ class EventStream(Generic[T]):
     async def __aenter__(self) -> Self:
         """Begin to collect events."""
         self._open = True
-        self._add(self)
+        if self._is_live:
+            self._add(self)
         return self
+
+    def enter(self) -> None:
+        """Collect events from now on, or from the entering of the block on where that comes later."""
+        if not self._is_live and not self.is_closed:
+            self._is_live = True
+            if self._open:
+                self._add(self)
+
+    def take_over(self, old: EventStream[Any]) -> int:
+        """Take what waits to be read from another stream; return how many events, 0 where nobody reads here yet."""
+        return self.mailbox.take_over(old.mailbox) if self._open else 0
+
+    @property
+    def is_collecting(self) -> bool:
+        """Tell whether its block was entered and not left."""
+        return self._open and not self.is_closed
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

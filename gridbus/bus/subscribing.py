@@ -42,7 +42,8 @@ class Subscriber(Publisher):
         self._watchdog = Watchdog(clock)
         self._jobs: dict[Job, None] = {}
         self._tasks = TaskHost()
-        self._forgetting, self._failing = self._forget, self._reporter.handler_failed  # one bound method for all
+        # One bound method of each for all.
+        self._entering, self._forgetting, self._failing = self._enter, self._forget, self._reporter.handler_failed
 
     @overload
     def on(
@@ -79,6 +80,7 @@ class Subscriber(Publisher):
         name: str | None = None,
         middleware: Iterable[Middleware] = (),
         where: Callable[[Event[Any]], object] | None = None,
+        live: bool = True,
         **options: Any,
     ) -> Subscription:
         """Subscribe a handler to a topic, a pattern (``row:*``, ``*:create``, ``*``) or a payload type.
@@ -90,6 +92,7 @@ class Subscriber(Publisher):
             name: how reports call it; the handler's name by default.
             middleware: goes around the handler, the first one outermost.
             where: asked before an event is enqueued; what it refuses never reaches the mailbox.
+            live: receive events at once; otherwise from ``enter`` on.
             options: ``capacity`` (events, 1024), ``overflow`` (``Overflow.BLOCK``), ``block_timeout`` (5.0 s), ``key``,
                 ``concurrency`` (1), ``timeout`` (seconds a call may take, None), ``pace``: as ``Options`` says.
 
@@ -104,8 +107,9 @@ class Subscriber(Publisher):
         checked = Options(where=predicate(subject, where), **options)
         mailbox = Mailbox(name or call.name, owner, topic, checked, activity=self._activity, reporter=self._reporter)
         around = wrapped(call.call, (*self._middleware, *middleware))
-        subscription = self._start(subject, mailbox, around, checked, self._forgetting)
-        self._routes.add(subject, subscription)
+        subscription = self._start(subject, mailbox, around, checked, self._entering, self._forgetting)
+        if live:
+            subscription.enter()
         return subscription
 
     def report_task(self, name: str, owner: str, failure: RemoteFailure, trace: Trace | None) -> None:
@@ -117,7 +121,15 @@ class Subscriber(Publisher):
         return self._routes.expected(topic)
 
     def relay(
-        self, subject: Any, carrier: Carrier, *, owner: str, name: str, window: int = 256, **options: Any
+        self,
+        subject: Any,
+        carrier: Carrier,
+        *,
+        owner: str,
+        name: str,
+        window: int = 256,
+        live: bool = True,
+        **options: Any,
     ) -> tuple[Subscription, RelayWorker]:
         """Subscribe a handler that runs elsewhere; return the subscription, and the worker to tell what came of events.
 
@@ -127,6 +139,7 @@ class Subscriber(Publisher):
             owner: whose it is.
             name: how reports call it.
             window: events that may be in flight at a time.
+            live: as ``on``.
             options: ``capacity``, ``overflow``, ``block_timeout``: as ``on``; the others hold where the handler is.
 
         Raises:
@@ -138,8 +151,9 @@ class Subscriber(Publisher):
         mailbox = Mailbox(name, owner, topic, checked, activity=self._activity, reporter=self._reporter)
         supervision = Supervision(None, self._watchdog, self._failing)
         worker = RelayWorker(mailbox, supervision, carrier, self._reporter.failed_elsewhere, window=window)
-        subscription = self._run_workers(subject, mailbox, (worker,), self._forgetting)
-        self._routes.add(subject, subscription)
+        subscription = self._run_workers(subject, mailbox, (worker,), self._entering, self._forgetting)
+        if live:
+            subscription.enter()
         return subscription, worker
 
     def intercept(
@@ -150,11 +164,13 @@ class Subscriber(Publisher):
         priority: int = 0,
         owner: str = "app",
         timeout: float = 5.0,
+        live: bool = True,
     ) -> Interceptor:
         """Let ``fn`` see each draft of a topic or pattern before it is published; lower priorities go first.
 
         ``fn``, plain or async, returns None to leave the draft, another payload to change it, or raises ``Veto``. It
-        runs in the publisher's flow, at most ``timeout`` seconds if it is async.
+        runs in the publisher's flow, at most ``timeout`` seconds if it is async. Unless ``live`` it is asked from its
+        ``enter`` on.
 
         Raises:
             TopicError, SubscriptionError, BusClosed: as ``on``.
@@ -166,9 +182,11 @@ class Subscriber(Publisher):
             order=(priority, self._routes.next_order()),
             owner=owner,
             timeout=timeout,
+            enter=self._routes.add_interceptor,
             remove=self._routes.remove_interceptor,
         )
-        self._routes.add_interceptor(interceptor)
+        if live:
+            interceptor.enter()
         return interceptor
 
     @overload
@@ -183,12 +201,13 @@ class Subscriber(Publisher):
         *,
         owner: str = "app",
         where: Callable[[Event[Any]], object] | None = None,
+        live: bool = True,
         **options: Any,
     ) -> EventStream[Any]:
         """Return events as an iterator: ``async with bus.stream("row:*") as events: async for event in events``.
 
         Options are ``capacity``, ``overflow``, ``block_timeout`` and ``key`` of ``on``. Events are collected from the
-        entering of the block on.
+        entering of the block on, and not before ``enter`` unless ``live``.
         """
         self._check_open()
         topic = subject_name(subject)
@@ -199,6 +218,7 @@ class Subscriber(Publisher):
         return EventStream(
             topic,
             mailbox,
+            is_live=live,
             order=self._routes.next_order(),
             add=lambda stream: self._routes.add(subject, stream),
             remove=lambda stream: self._routes.remove(subject, stream),
@@ -264,6 +284,7 @@ class Subscriber(Publisher):
         mailbox: Mailbox,
         handler: Callable[[Any], Awaitable[object]],
         options: Options,
+        enter: Callable[[Subscription], None],
         remove: Callable[[Subscription], None],
     ) -> Subscription:
         """Make a subscription and start its workers."""
@@ -273,21 +294,26 @@ class Subscriber(Publisher):
             workers = (PacedWorker(mailbox, handler, supervision, pace=options.pace, clock=self.clock),)
         else:
             workers = tuple(Worker(mailbox, handler, supervision) for _ in range(options.concurrency))
-        return self._run_workers(subject, mailbox, workers, remove)
+        return self._run_workers(subject, mailbox, workers, enter, remove)
 
     def _run_workers(
         self,
         subject: str | type[Any],
         mailbox: Mailbox,
         workers: tuple[Worker, ...],
+        enter: Callable[[Subscription], None],
         remove: Callable[[Subscription], None],
     ) -> Subscription:
-        subscription = Subscription(subject, mailbox, workers, order=self._routes.next_order(), remove=remove)
+        order = self._routes.next_order()
+        subscription = Subscription(subject, mailbox, workers, order=order, enter=enter, remove=remove)
         name = sys.intern(f"gridbus {mailbox.owner}: {mailbox.name}")  # handlers often share theirs
         for worker in workers:
             worker.subscription = subscription
             self._tasks.start(worker.run(), name=name, owner=worker)
         return subscription
+
+    def _enter(self, subscription: Subscription) -> None:
+        self._routes.add(subscription.subject, subscription)
 
     def _forget(self, subscription: Subscription) -> None:
         self._routes.remove(subscription.subject, subscription)

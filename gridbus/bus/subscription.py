@@ -11,6 +11,7 @@ import attrs
 
 from gridbus.bus.cell import current_cell
 from gridbus.bus.delivery import Worker
+from gridbus.bus.hold import Hold
 from gridbus.bus.latency import Latency
 from gridbus.bus.mailbox import Mailbox
 
@@ -38,7 +39,7 @@ class SubscriptionStats:
 class Subscription:
     """One bounded mailbox and its workers."""
 
-    __slots__ = ("_closed", "_ended", "_ends", "_remove", "mailbox", "order", "subject", "workers")
+    __slots__ = ("_closed", "_ended", "_ends", "_enter", "_remove", "mailbox", "order", "subject", "workers")
 
     def __init__(
         self,
@@ -47,10 +48,11 @@ class Subscription:
         workers: tuple[Worker, ...],
         *,
         order: int,
+        enter: Callable[[Subscription], None],
         remove: Callable[[Subscription], None],
     ) -> None:
         self.subject, self.mailbox, self.workers, self.order = subject, mailbox, workers, order
-        self._remove = remove
+        self._enter, self._remove = enter, remove
         self._closed = False
         self._ended = 0
         self._ends: tuple[asyncio.Future[None], ...] = ()  #: of those who wait for the end
@@ -79,6 +81,39 @@ class Subscription:
         """Tell whether it takes no more events."""
         return self._closed
 
+    def enter(self) -> None:
+        """Begin to receive; a closed one does nothing."""
+        if not self._closed:
+            self._enter(self)
+
+    def leave(self) -> None:
+        """Receive nothing more; what waits is still handled."""
+        self._leave()
+        self.mailbox.seal()
+
+    @property
+    def is_still(self) -> bool:
+        """Tell whether it is held, and no handler runs."""
+        return self.mailbox.hold is not None and self.mailbox.hold.is_still
+
+    def take_over(self, old: Subscription) -> int:
+        """Take what waits for another subscription, which has left; return how many events that is.
+
+        Where one is handled at a time, the first begins when the other's handler has ended.
+        """
+        if len(self.workers) == 1 and not old.is_still:
+            self.hold()
+            old._when_ended(self.mailbox.end_hold)
+        return self.mailbox.take_over(old.mailbox)
+
+    def hold(self) -> Hold:
+        """Let handlers begin nothing more until ``let_go`` was called as often as this."""
+        return self.mailbox.start_hold(worker for worker in self.workers if worker.subscription is not None)
+
+    def let_go(self) -> None:
+        """Undo one ``hold``."""
+        self.mailbox.end_hold()
+
     def note_end(self) -> None:
         """One of the workers has ended; called by the bus."""
         self._ended += 1
@@ -101,8 +136,7 @@ class Subscription:
         After ``grace`` seconds what still waits is dropped, what still runs is cancelled, and both are counted in the
         result. From inside its own handler this cannot wait: it returns at once and the rest happens afterwards.
         """
-        self._leave()
-        self.mailbox.seal()
+        self.leave()
         if self._ended == len(self.workers):
             return 0
         cell = current_cell()
@@ -164,3 +198,11 @@ class Subscription:
         if not self._closed:
             self._closed = True
             self._remove(self)
+
+    def _when_ended(self, then: Callable[[], object]) -> None:
+        if self._ended == len(self.workers):
+            then()
+            return
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        end.add_done_callback(lambda _: then())
+        self._ends += (end,)

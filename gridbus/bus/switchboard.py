@@ -42,13 +42,24 @@ class Switchboard(Subscriber):
         """
         return self._hub.channel(name, to)
 
-    def serve(self, channel: Channel[M, R], fn: Responder[M, R], *, owner: str = "app", **options: Any) -> Subscription:
+    def check_server(self, channel: Channel[Any, Any], owner: str) -> None:
+        """Refuse a server that could not take the place of its owner's present one.
+
+        Raises:
+            ChannelTypeError: another owner serves the channel with other types.
+        """
+        self._hub.check(channel, owner, is_live=False)
+
+    def serve(
+        self, channel: Channel[M, R], fn: Responder[M, R], *, owner: str = "app", live: bool = True, **options: Any
+    ) -> Subscription:
         """Answer what is asked and told on a channel.
 
         Args:
             channel: what to serve.
             fn: gets each message and returns the reply, plain or async; an async generator serves ``ask_stream``.
             owner: by which name it is addressed.
+            live: answer at once; otherwise from ``enter`` on, which raises what is raised here.
             options: ``capacity``, ``block_timeout``, ``concurrency``, ``timeout``: as ``on``.
 
         Raises:
@@ -67,10 +78,19 @@ class Switchboard(Subscriber):
         else:
             handler = answering(channel, classify_timed(fn, checked.timeout).call)
         mailbox = RequestMailbox(
-            name_of(fn), owner, channel.name, checked, activity=self._activity, reporter=self._reporter
+            name_of(fn),
+            owner,
+            channel,
+            checked,
+            is_stream=is_stream,
+            activity=self._activity,
+            reporter=self._reporter,
         )
         server = Server(channel, owner, mailbox, is_stream=is_stream)
-        self._hub.add(channel, owner, server)
+
+        def enter(subscription: Subscription) -> None:
+            self._hub.add(channel, owner, server)
+            self._servers[subscription] = None
 
         def remove(subscription: Subscription) -> None:
             self._hub.remove(channel, owner, server)
@@ -78,8 +98,10 @@ class Switchboard(Subscriber):
             for job in streams:
                 job.cancel()
 
-        subscription = self._start(channel.name, mailbox, handler, checked, remove)
-        self._servers[subscription] = None
+        self._hub.check(channel, owner, is_live=live)
+        subscription = self._start(channel.name, mailbox, handler, checked, enter, remove)
+        if live:
+            subscription.enter()
         return subscription
 
     async def ask(

@@ -27,20 +27,27 @@ class Hub(Generic[S]):
         self._servers: dict[str, dict[str, tuple[Channel[Any, Any], S]]] = {}
         self._only: dict[str, tuple[Channel[Any, Any], S]] = {}  #: channels with one server
 
-    def add(self, channel: Channel[Any, Any], owner: str, server: S) -> None:
-        """Register a server.
+    def check(self, channel: Channel[Any, Any], owner: str, *, is_live: bool) -> None:
+        """Refuse a server that could not be added; one that is not live yet may take the place of another.
 
         Raises:
             AlreadyServed: the owner serves this channel already.
             ChannelTypeError: another owner serves a channel of this name with other types.
         """
-        servers = self._servers.get(channel.name, {})
-        if owner in servers:
-            raise AlreadyServed(f"{owner!r} serves {channel.name} already; close that server first")
-        for other, (served, _) in servers.items():
-            if served != channel:
+        for other, (served, _) in self._servers.get(channel.name, {}).items():
+            if other == owner and is_live:
+                raise AlreadyServed(f"{owner!r} serves {channel.name} already; close that server first")
+            if other != owner and served != channel:
                 raise ChannelTypeError(f"{owner!r} would serve {channel}, but {other!r} serves {served}")
-        self._servers.setdefault(channel.name, servers)[owner] = (channel, server)
+
+    def add(self, channel: Channel[Any, Any], owner: str, server: S) -> None:
+        """Register a server.
+
+        Raises:
+            AlreadyServed, ChannelTypeError: as ``check``.
+        """
+        self.check(channel, owner, is_live=True)
+        self._servers.setdefault(channel.name, {})[owner] = (channel, server)
         self._note_only(channel.name)
 
     def remove(self, channel: Channel[Any, Any], owner: str, server: S) -> None:

@@ -71,8 +71,8 @@ class Plugin(Generic[C]):
     def on_hot_reload(self, from_version: str) -> Any:
         """Do what remains before this generation takes over from the one that serves; plain or async.
 
-        Called after ``initialize`` and ``restore_state`` where the plugin is reloaded, and not at its first start. Where
-        this raises, the earlier generation goes on.
+        Called after ``initialize`` and ``restore_state`` where the plugin is reloaded, not at its first start. Where it
+        raises, the earlier generation goes on.
         """
 
     def reconfigure(self, config: C) -> Any:
