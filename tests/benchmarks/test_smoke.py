@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
+from types import ModuleType
 
 import pytest
 
-from benchmarks import bus
+from benchmarks import bus, reload
 from benchmarks.peers import Peer, SmallestBus
+from benchmarks.reload_flow import Counts, flow, judge, longest
+from benchmarks.reload_growth import leftovers
 from benchmarks.report import as_markdown, bus_tables
 from benchmarks.rounds import run
 from benchmarks.workloads import WORKLOADS
@@ -106,3 +110,52 @@ def test_tables_are_markdown_when_piped() -> None:
     table = [line for line in lines if line.startswith("|")]
     assert [line.split("|")[1].strip() for line in table] == ["peer", "------------", "smallest bus"]
     assert len({len(line) for line in table}) == 1
+
+
+def test_reload_counts_what_is_lost_twice_or_out_of_order() -> None:
+    """Each of the three is told from the others, and the longest wait is looked for in each window."""
+    assert judge(5, [0, 1, 2, 3, 4]) == Counts(published=5, handled=5, lost=0, twice=0, out_of_order=0)
+    assert judge(5, [0, 2, 1, 4, 4]) == Counts(published=5, handled=5, lost=1, twice=1, out_of_order=1)
+    assert longest([1_000_000, 3_000_000, 2_000_000, 9_000_000], [(0, 2), (1, 3), (2, 3)]) == [3.0, 3.0]
+
+
+def test_leftovers_of_other_generations_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class, an instance and the module of a generation count until they are gone; what serves does not."""
+    module = ModuleType("gridbus_plugin_smoke__2.plugin")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec("class Edited:\n    def hear(self): ...\nkept = Edited()", vars(module))
+    found = leftovers(3)
+    assert {id(thing) for thing in (module, module.Edited, module.kept, module.Edited.hear)} <= set(map(id, found))
+    assert leftovers(2) == []
+
+
+def test_reload_handles_each_event_once() -> None:
+    """Two saves under load: each is a swap, and the events that waited are all there."""
+    found = flow(2, "inline")
+    assert found["swaps"] == 2
+    counts = Counts(**found["counts"])
+    assert counts.published > 100
+    assert counts == Counts(counts.published, counts.published, lost=0, twice=0, out_of_order=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_reload_json_has_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark of reloads prints figure, value, unit and goal; what has to hold on any machine holds."""
+    status = reload.main(["--json", "--quick"])
+    printed = capsys.readouterr()
+    rows = json.loads(printed.out)
+    assert (status, printed.err) == (0, "")
+    assert all(list(row) == ["figure", "value", "unit", "goal"] for row in rows)
+    assert len({row["figure"] for row in rows}) == len(rows)
+    for start in ("save to new code serving", "pause in event delivery", "idle CPU", "a new interpreter"):
+        assert any(row["figure"].startswith(start) for row in rows)
+    never = (
+        "events lost",
+        "events handled twice",
+        "events out of order",
+        "reloads beyond",
+        "objects of old generations",
+    )
+    wrong = [row for row in rows if row["figure"].startswith(never) and row["value"]]
+    assert wrong == []
