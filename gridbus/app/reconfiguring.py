@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _FIXED = ("name", "grid", "storage", "isolation", "health_interval")
 _REMADE = ("use", "isolation", "limits", "site")  # of a plugin: a new generation of it is made
+_BACK = 0.5  # seconds between two looks whether a folder that went away is there again
 _LOOKS = 100  # at a file that changes all the time, before it is read as it is
 
 
@@ -66,10 +68,17 @@ class Reconfiguring:
         """Apply the file whenever it has changed, until this is cancelled."""
         real = Path(await anyio.Path(self._path).resolve())  # an editor follows the link, a rename replaces it
         names = {self._path.name, real.name}
-        async for paths in watcher.changes({self._path.absolute().parent, real.parent}):
-            if any(path.name in names for path in paths):
-                await self._settled()
-                await self.reread()
+        folders = {self._path.absolute().parent, real.parent}
+        while True:
+            async with aclosing(watcher.changes(folders)) as batches:
+                async for paths in batches:
+                    if not paths or any(path.name in names for path in paths):  # none named: some may have been missed
+                        await self._settled()
+                        await self.reread()
+                    if not folders.isdisjoint(paths):
+                        break  # a folder went away, and with it what watched it
+            while not all([await anyio.Path(folder).is_dir() for folder in folders]):  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(_BACK)
 
     async def reread(self) -> tuple[Change, ...]:
         """Read the file and apply it; where it cannot be used, all stays as it was, and that is told."""

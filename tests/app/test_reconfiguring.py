@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -296,13 +296,18 @@ class Watcher:
 
     def __init__(self) -> None:
         self.folders: set[Path] = set()
+        self.watches = 0
         self.send, self._receive = anyio.create_memory_object_stream[set[Path]](10)
 
-    async def changes(self, folders: Collection[Path]) -> AsyncIterator[set[Path]]:
+    async def changes(self, folders: Collection[Path]) -> AsyncGenerator[set[Path], None]:
         self.folders |= set(folders)
-        with self._receive:
-            async for paths in self._receive:
-                yield paths
+        self.watches += 1
+        async for paths in self._receive:
+            yield paths
+
+    def close(self) -> None:
+        self.send.close()
+        self._receive.close()
 
 
 async def test_the_file_is_followed(manager: Manager, told: Told, tmp_path: Path) -> None:
@@ -323,13 +328,20 @@ async def test_the_file_is_followed(manager: Manager, told: Told, tmp_path: Path
             await anyio.Path(path).write_text("[plugins.listener\n")
             await watcher.send.send({path})
             await until(lambda: len(told) == 3)
-        watcher.send.close()
+            await write(path, {"listener": f'use = "{HERE}:Listener"', "follower": f'use = "{HERE}:Follower"'})
+            await watcher.send.send(set())  # some may have been missed
+            await until(lambda: len(told) == 4)
+            await watcher.send.send({tmp_path})  # it went away, and was there again
+            await until(lambda: watcher.watches == 2)
+        group.cancel_scope.cancel()
+    watcher.close()
     assert watcher.folders == {tmp_path}
     assert told[1].startswith(f"failed: {path}: ")
     assert "healt_timeout" in told[1]
     assert told[2].startswith(f"failed: {path}: no valid TOML: ")
     assert told[2].endswith("; all stays as it was")
-    assert ids(manager) == ["listener"]
+    assert told[3] == "applied: plugins.follower: added"
+    assert ids(manager) == ["listener", "follower"]
 
 
 async def test_a_problem_names_the_plugin_that_it_is_about(manager: Manager, tmp_path: Path) -> None:
