@@ -1,12 +1,15 @@
-"""The same edit by other means: ``importlib.reload``, and a new interpreter."""
+"""The same edit by other means: ``importlib.reload``, jurigged, and a new interpreter."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -14,8 +17,9 @@ from typing import Any
 
 from benchmarks.isolated import ROOT
 from benchmarks.isolation import percentiles
-from benchmarks.reload_place import Place, Reloads, application, asked_for_version
+from benchmarks.reload_place import PATIENCE, Place, Reloads, application, asked_for_version
 from benchmarks.reload_saves import first_answer
+from benchmarks.reload_ticks import Ticks
 
 _SERVER = """
 import asyncio, sys
@@ -39,27 +43,61 @@ def importlib_times(count: int) -> list[float]:
     It has no watcher to wait for, and gives less: objects keep the code that they were made with, names that were
     deleted stay, nothing is handed over, and a module that fails half-way is left half new.
     """
-    sys.dont_write_bytecode = True  # a compiled file is taken for current where time and size are as they were
     taken = []
+    with _module() as (place, module):
+        for version in range(1, count + 1):
+            saved = place.save(version)
+            importlib.reload(module)
+            taken.append(perf_counter() - saved)
+            found = module.VERSION
+            if found != version:
+                raise RuntimeError(f"importlib.reload left version {found} in the place of {version}")
+    return percentiles(taken, 1e3)
+
+
+def jurigged_times(count: int) -> list[float] | None:
+    """Return p50 and p99 from a save until jurigged, with its defaults, has put the new code in; None without jurigged.
+
+    It changes functions where they are, so objects stay; a module that fails half-way is left half new.
+    """
+    if importlib.util.find_spec("jurigged") is None:
+        return None
+    from jurigged import watch
+
+    async def run() -> list[float]:
+        taken = []
+        with _module() as (place, module):
+            watcher = watch(f"{place.folder}/*.py", logger=lambda event: None)
+            await asyncio.sleep(0.5)  # its thread begins
+            for version in range(1, count + 1):
+                await asyncio.sleep(0.1)
+                saved = place.save(version)
+                async with asyncio.timeout(PATIENCE):
+                    with Ticks(500_000) as ticks:
+                        while version != module.VERSION:
+                            await ticks.next()
+                taken.append(perf_counter() - saved)
+            watcher.stop()
+        return percentiles(taken, 1e3)
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def _module() -> Iterator[tuple[Place, Any]]:
+    """Give a plugin's folder and its module, imported the usual way."""
+    sys.dont_write_bytecode = True  # a compiled file is taken for current where time and size are as they were
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder) / "edited", "edited")
         place.write()
         (place.folder / "__init__.py").write_text("")
         sys.path.insert(0, folder)
         try:
-            module = importlib.import_module("edited.plugin")
-            for version in range(1, count + 1):
-                saved = place.save(version)
-                importlib.reload(module)
-                taken.append(perf_counter() - saved)
-                found = module.VERSION
-                if found != version:
-                    raise RuntimeError(f"importlib.reload left version {found} in the place of {version}")
+            yield place, importlib.import_module("edited.plugin")
         finally:
             sys.path.remove(folder)
             for name in [name for name in sys.modules if name.partition(".")[0] == "edited"]:
                 del sys.modules[name]
-    return percentiles(taken, 1e3)
 
 
 def restart(count: int) -> dict[str, float]:
