@@ -13,7 +13,7 @@ import anyio
 from gridbus.app import App
 from gridbus.cli.commands import FAILED, MISUSED, OK, import_from_here
 from gridbus.cli.dev_board import Board
-from gridbus.cli.dev_commands import HELP
+from gridbus.cli.dev_commands import HELP, read_commands
 from gridbus.cli.dev_log import plugin_log
 from gridbus.cli.dev_screen import Screen, showing
 from gridbus.cli.dev_session import Session
@@ -64,7 +64,8 @@ def dev_command(folder: Path, file: Path | None, *, isolation: Isolation | None,
 
 async def _run(app: App, board: Board, file: Path | None, screen: Screen | None) -> Interruption:
     """Work until the author has had enough: by ``q``, Ctrl-C or SIGTERM."""
-    session, work = Session(app, board, file, keys=screen is not None), anyio.CancelScope()
+    commands = read_commands(single=screen is not None)
+    session, work = Session(app, board, commands, file), anyio.CancelScope()
     with interruptible(work) as interruption:
         async with app:
             if screen is None:

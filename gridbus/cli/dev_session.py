@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from gridbus.app import App
 from gridbus.bundles import read_bundle
 from gridbus.cli.dev_board import Board
-from gridbus.cli.dev_commands import COMMANDS, HELP, read_commands
+from gridbus.cli.dev_commands import COMMANDS, HELP
 from gridbus.cli.dev_events import Events
 from gridbus.cli.dev_table import COLUMNS, Examples, demo_rows
 from gridbus.cli.dev_trouble import of_error
@@ -29,8 +29,8 @@ class Session:
 
     app: App
     board: Board
+    commands: AsyncIterator[str]  #: what is typed
     file: Path | None = None  #: the table; a small one of our own where None
-    keys: bool = False  #: a key is a command, where a terminal is read from; a line is one otherwise
     failure: GridbusError | None = None  #: why it ended early
     _again: anyio.Event = attrs.field(factory=anyio.Event)
     _ends: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
@@ -110,6 +110,8 @@ class Session:
             raise
         except GridbusError as error:  # an interceptor of the plugin, for one
             self.board.tell(f"the table is not loaded: {error}")
+        else:
+            self.board.tell(f"loaded a table of {len(grid):,} rows")
         self._examples = Examples(grid)
 
     # --- what the author types ------------------------------------------------------------------------------------
@@ -117,7 +119,7 @@ class Session:
     async def _obey(self, group: TaskGroup) -> None:
         """Do what is typed; what takes long keeps no other command waiting."""
         does = {"r": self._reload, "b": self._roll_back, "h": self._check_health, "e": self._publish_example}
-        async for command in read_commands(single=self.keys):
+        async for command in self.commands:
             key = next((key for key, word in COMMANDS.items() if command in (key, word)), None)
             if key is None:
                 self.board.tell(f"{command!r} is no command; there are {HELP}")

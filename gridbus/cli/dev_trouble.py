@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import shorten
 
 import attrs
 
 from gridbus.errors import PluginError
 from gridbus.events.system import HandlerFailed, PluginFailed, PluginReloadFailed, TaskFailed
+from gridbus.manifest import MANIFEST_NAME
 
 _AROUND = 3  #: lines of source before and behind the one that is meant
 _MOST_BYTES = 1 << 20  #: of a file whose lines are shown
+_MOST_TOLD = 400  #: characters of a message in a line
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
 _IN_MESSAGE = re.compile(r"\(([^()\n]+):(\d+)\)")
 _OF_SYNTAX = re.compile(r" \([^()]*, line \d+\)")  # what str(SyntaxError) ends with: the place, once more
@@ -36,7 +39,7 @@ class Trouble:
 
     def __str__(self) -> str:
         """Return it in one line."""
-        parts = [self.what, self.place, self.error, " ".join(self.message.split())]
+        parts = [self.what, self.place, self.error, shorten(self.message, _MOST_TOLD, placeholder=" ...")]
         return ": ".join(part for part in parts if part)
 
     def excerpt(self) -> tuple[str, ...]:
@@ -57,6 +60,9 @@ def of_error(error: PluginError, folder: Path, what: str) -> Trouble:
         named, line = cause.filename, cause.lineno
     message = cause.msg if isinstance(cause, SyntaxError) else str(cause)
     place = (named, line) if named is not None else _place_in(str(error), folder)
+    manifest = folder / MANIFEST_NAME
+    if place[0] is None and message.startswith(f"{manifest}:"):
+        place, message = (str(manifest), None), message.removeprefix(f"{manifest}:").strip()
     return _trouble(what, type(cause).__name__, message, place, folder)
 
 
@@ -107,7 +113,7 @@ def _trouble(what: str, error: str, message: str, place: tuple[str | None, int |
 
 def _is_within(name: str, folder: Path) -> bool:
     path = folder / name
-    return path.is_relative_to(folder) and ".." not in path.parts
+    return not name.startswith("<") and path.is_relative_to(folder) and ".." not in path.parts
 
 
 def _around(path: Path, line: int | None) -> tuple[int, tuple[str, ...]]:
