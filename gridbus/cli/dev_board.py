@@ -77,6 +77,12 @@ class Board:
         status, message = self.health.status.value, self.health.message
         return f"{status}: {message}" if message else status
 
+    @property
+    def seen(self) -> tuple[object, ...]:
+        """All that a screen shows, to be compared with what it showed."""
+        facts = (self.heading, self.how_it_is, self.figures, self.reload, self.hears, self.serves)
+        return (*facts, self.trouble, tuple(self.happened), tuple(self.log))
+
     def tell(self, line: str, *more: str) -> None:
         """Tell what happened; what belongs to it stands in lines of its own, where there is a place for them."""
         self.happened.append(f"{datetime.now():%H:%M:%S} {line}")

@@ -65,7 +65,13 @@ def _readable() -> int | None:
     """Return the descriptor to read from; None where there is none, or reading would stop this process."""
     try:
         descriptor = sys.stdin.fileno()
-        in_background = os.isatty(descriptor) and os.tcgetpgrp(descriptor) != os.getpgrp()
     except (AttributeError, OSError, ValueError):  # there is no standard input, or it is closed
         return None
-    return None if in_background else descriptor
+    return None if _is_in_background(descriptor) else descriptor
+
+
+def _is_in_background(descriptor: int) -> bool:
+    try:
+        return os.tcgetpgrp(descriptor) != os.getpgrp()
+    except (AttributeError, OSError):  # it is no terminal, or none that holds this process; there are none on Windows
+        return False

@@ -22,10 +22,14 @@ class Screen:
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._shown: object = None
 
     def draw(self, board: Board) -> None:
-        """Draw the board as it is now."""
-        self._live.update(drawn(board), refresh=True)
+        """Draw the board where it is other than it was: drawing takes a while, and most of the time nothing happens."""
+        now = (board.seen, self._live.console.size)
+        if now != self._shown:
+            self._shown = now
+            self._live.update(drawn(board), refresh=True)
 
 
 @contextmanager
