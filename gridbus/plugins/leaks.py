@@ -21,6 +21,7 @@ import attrs
 
 from gridbus.clock import Clock, Timer
 from gridbus.events.system import PluginLeaked
+from gridbus.plugins.failure import described
 
 logger = logging.getLogger("gridbus.plugins")
 
@@ -34,7 +35,7 @@ _FUNCTION = types.FunctionType
 _CACHED = type(functools.lru_cache(len))
 _TIES = (types.CellType, types.GetSetDescriptorType, types.MemberDescriptorType, staticmethod, classmethod, property)
 _STARTED = {types.CoroutineType: "cr_code", types.GeneratorType: "gi_code", types.AsyncGeneratorType: "ag_code"}
-_PLAIN = (list, tuple, dict, set, frozenset, deque)
+_PLAIN = (list, tuple, dict, set, frozenset, deque, types.CellType)
 _MERE = tuple(f"a {kind.__name__}" for kind in _PLAIN)
 
 
@@ -55,8 +56,7 @@ def belongings(package: str, plugin: object) -> list[object]:
         if any(type(value) is _FUNCTION and value.__module__ == name for value in values):
             found.append(module)
         waiting = [value for value in values if _is_class(value) and value.__module__ == name]
-        while waiting:
-            kind = waiting.pop()
+        for kind in waiting:  # it grows meanwhile
             if not any(kind is other for other in found):
                 found.append(kind)
                 waiting += [each for each in vars(kind).values() if _is_class(each) and each.__module__ == name]
@@ -80,7 +80,11 @@ class _Watched:
 
 
 class Leaks:
-    """Watches what ended, and tells of what is still there some seconds later. It holds none of it itself."""
+    """Watches what ended, and tells of what is still there some seconds later. It holds none of it itself.
+
+    A look costs one garbage collection where something is still there, and some tenths of a second for each generation
+    that leaks where there are very many objects: everything stands still meanwhile.
+    """
 
     def __init__(self, clock: Clock, *, tell: Callable[[PluginLeaked], object], after: float = 5.0) -> None:
         """Watch nothing yet.
@@ -134,32 +138,25 @@ class Leaks:
 
     def _ring(self) -> None:
         self._timer = None
-        try:
-            self._look(self._clock.monotonic())
-        finally:
-            self._wind()
+        self._look(self._clock.monotonic())
+        self._wind()
 
     def _look(self, until: float, *, again: bool = False) -> tuple[PluginLeaked, ...]:
         due = [each for each in self._watched if each.due <= until]
         if any(each.left() for each in due if again or each.told is None):
             gc.collect()  # classes are always in cycles; only now, since everything stands still meanwhile
         self._watched = [each for each in self._watched if each.left()]
-        found = []
-        for each in due:
-            if not (left := each.left()):
-                continue
-            if each.told is None:
-                each.told = self._found(each, left)
-            found.append(each.told)
-        return tuple(found)
+        found = [each for each in self._watched if each in due]
+        for each in found:
+            each.told = each.told or self._found(each)
+        return tuple(each.told for each in found if each.told is not None)
 
-    def _found(self, watched: _Watched, left: list[str]) -> PluginLeaked:
+    def _found(self, watched: _Watched) -> PluginLeaked:
         try:
             holders = _Holders(watched).find()
         except Exception as error:  # objects of all kinds are looked at: some may resist
-            logger.exception("looking for what holds plugin %r failed", watched.plugin_id)
-            holders = (f"unknown: looking for it failed with {type(error).__name__}",)
-        if len(left) > _MOST_NAMED:
+            holders = (_shortened(f"unknown: looking for it failed with {described(error)}"),)
+        if len(left := watched.left()) > _MOST_NAMED:
             left = [*left[:_MOST_NAMED], f"{len(left) - _MOST_NAMED} more"]
         leaked = PluginLeaked(watched.plugin_id, watched.generation, tuple(left), holders)
         logger.warning(
@@ -186,13 +183,11 @@ class _Holders:
             for name, module in list(sys.modules.items())
             if isinstance(module, types.ModuleType) and name not in self._names
         }
-        self._own: dict[int, Any] = {}  # what the generation is made of
+        alive = [thing for ref, _ in watched.objects if (thing := ref()) is not None]
+        self._own: dict[int, Any] = {id(thing): thing for thing in alive}  # what the generation is made of
         self._kept: dict[int, Any] = {}  # what was found to hold it
         self._below: dict[int, int] = {}  # what that holds of the others
         self._found: dict[str, None] = {}
-        for alive, _ in watched.objects:
-            if (thing := alive()) is not None:
-                self._own[id(thing)] = thing
 
     def find(self) -> tuple[str, ...]:
         """Return what holds the generation, in words; the nearest first."""
@@ -238,9 +233,9 @@ class _Holders:
             return True
         if kind is types.ModuleType:
             return part.__name__ in self._names
-        if kind is _FUNCTION and part.__module__ not in self._names:
-            return id(part.__globals__) not in self._modules  # generated ones have globals of their own
-        if kind is _FUNCTION or kind is _CACHED or _is_class(part):
+        if kind is _FUNCTION:  # generated ones have globals of their own
+            return id(part.__globals__) not in self._modules
+        if kind is _CACHED or _is_class(part):
             return getattr(part, "__module__", None) in self._names
         return False
 
@@ -261,10 +256,11 @@ class _Holders:
     def _rise(self, frontier: list[Any]) -> list[Any]:
         """Return what holds these objects and has no name to stop at."""
         wanted = {id(thing) for thing in frontier}
-        mine = {id(frontier), id(self._own), id(self._kept)}
+        asked = tuple(frontier)  # from 3.13 on the call finds the tuple that it is given
+        mine = {id(frontier), id(asked), id(self._own), id(self._kept)}
         higher: list[Any] = []
         held: set[int] = set()
-        for holder in gc.get_referrers(*frontier):
+        for holder in gc.get_referrers(*asked):
             if id(holder) in mine:
                 continue
             below = {id(part) for part in gc.get_referents(holder)} & wanted
@@ -295,7 +291,7 @@ class _Holders:
         parts = [text for place in range(len(chain)) if (text := self._words(chain, place))]
         if len(parts) > 4:  # mere containers say least
             parts = [text for text in parts[:-1] if text not in _MERE] + parts[-1:]
-            parts = parts if len(parts) <= 4 else [*parts[:2], "...", parts[-1]]
+        parts = parts if len(parts) <= 4 else [*parts[:2], "...", parts[-1]]
         if len(self._found) < _MOST_HOLDERS:
             self._found[_shortened(" in ".join(parts) + end)] = None
 
@@ -313,8 +309,9 @@ class _Holders:
         if kind is _FUNCTION:
             inside = any(type(each) is types.CellType for each in below[-2:])
             return f"{'a closure cell of ' if inside else ''}{_of_code(thing.__code__, thing.__code__.co_firstlineno)}"
-        if _is_class(thing) and below and type(below[-1]) is not tuple:
-            return f"class attribute `{thing.__module__}.{thing.__qualname__}.{_key_of(below[-1], below[:-1])}`"
+        if _is_class(thing) and below:
+            path, key = f"{thing.__module__}.{thing.__qualname__}", _key_of(below[-1], below[:-1])
+            return f"class attribute `{path}.{key}`" if type(below[-1]) is dict else f"class `{path}`, derived from it"
         return _what(thing) if place == 0 and thing is self._own.get(id(thing)) else _called(thing)
 
 
@@ -330,8 +327,8 @@ def _is_root(thing: Any) -> bool:
     if issubclass(kind, threading.Thread):
         return threading.Thread.is_alive(thing)
     if _is_class(thing):
-        module = sys.modules.get(thing.__module__)
-        return thing.__qualname__.partition(".")[0] in getattr(module, "__dict__", ())
+        outer = thing.__qualname__.partition(".")[0]
+        return "<locals>" not in thing.__qualname__ and hasattr(sys.modules.get(thing.__module__), outer)
     return issubclass(kind, asyncio.AbstractEventLoop) or _is_context(kind)
 
 
@@ -359,8 +356,6 @@ def _called(thing: Any) -> str:
         return f"{'running' if threading.Thread.is_alive(thing) else 'ended'} thread `{thing.name}`"
     if issubclass(kind, asyncio.AbstractEventLoop):
         return "the event loop"
-    if kind is types.CellType:
-        return "a closure cell"
     return "contextvars" if _is_context(kind) else _what(thing)
 
 

@@ -236,7 +236,8 @@ async def test_a_cache_of_another_module_is_told_with_its_function(
         return 1
 
     registry.length = length  # type: ignore[attr-defined]
-    generation("plugin.known()", then=length)
+    del length
+    generation("plugin.known()", then=lambda plugin: registry.length(plugin))
     await clock.advance(5)
     assert any(".length` in module attribute `greeter_registry.length`" in holder for holder in told[0].holders)
     assert all("greeter_registry.length" in holder for holder in told[0].holders)
@@ -283,6 +284,80 @@ async def test_a_kept_error_is_told_with_the_frame_that_it_holds(
     await clock.advance(5)
     holders = told[0].holders
     assert any("in a frame of function `fail` (test_leaks.py:" in holder for holder in holders)
+
+
+async def test_a_class_of_another_module_is_told_with_its_attribute(
+    generation: Generation, clock: FakeClock, told: Told, registry: types.ModuleType
+) -> None:
+    """What is set on it, and what it is derived from."""
+    exec("class Registry:\n    pass", vars(registry))
+    generation("registry.Registry.current = plugin")
+    generation("registry.Derived = type('Derived', (Greeter,), {'__module__': 'greeter_registry'})", number=2)
+    await clock.advance(5)
+    assert told[0].holders == ("instance of Greeter in class attribute `greeter_registry.Registry.current`",)
+    assert told[1].holders == ("class Greeter in class `greeter_registry.Derived`, derived from it",)
+
+
+async def test_a_started_generator_is_told_with_its_function(
+    generation: Generation, clock: FakeClock, told: Told, registry: types.ModuleType
+) -> None:
+    """It holds the locals of its function while it waits."""
+
+    def walk(plugin: Any) -> Iterator[int]:
+        yield 1
+        plugin.greet()
+
+    def start(plugin: Any) -> None:
+        registry.walk = walk(plugin)  # type: ignore[attr-defined]
+        next(registry.walk)
+
+    generation(then=start)
+    await clock.advance(5)
+    (holder,) = told[0].holders
+    assert holder.startswith("instance of Greeter in generator of function `walk` (test_leaks.py:")
+
+
+async def test_what_is_far_from_any_name_is_told_as_far_as_it_is_known(
+    generation: Generation, clock: FakeClock, told: Told, registry: types.ModuleType
+) -> None:
+    """The search ends somewhere."""
+
+    def bury(plugin: Any) -> None:
+        for _ in range(20):
+            plugin = [plugin]
+        registry.HOOKS.append(plugin)
+
+    generation(then=bury)
+    await clock.advance(5)
+    assert told[0].holders == ("instance of Greeter in a list",)
+
+
+async def test_a_search_that_fails_leaves_the_leak_told(
+    generation: Generation, clock: FakeClock, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects of all kinds are looked at."""
+
+    def refuse(*things: object) -> list[object]:
+        raise RuntimeError("no")
+
+    generation("registry.HOOKS.append(plugin)")
+    monkeypatch.setattr(gc, "get_referrers", refuse)
+    await clock.advance(5)
+    (holder,) = told[0].holders
+    assert holder.startswith("unknown: looking for it failed with RuntimeError: no")
+    assert "class Greeter" in told[0].objects
+
+
+async def test_many_objects_are_named_in_part(leaks: Leaks, told: Told) -> None:
+    """A warning is read by people."""
+
+    class Kept:
+        pass
+
+    kept = [Kept() for _ in range(13)]
+    leaks.watch("greeter", 1, kept)
+    await leaks.check()
+    assert told[0].objects == ("instance of Kept",) * 10 + ("3 more",)
 
 
 async def test_a_timer_is_told_as_of_the_event_loop(generation: Generation, clock: FakeClock, told: Told) -> None:
