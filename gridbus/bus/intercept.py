@@ -49,7 +49,7 @@ class Interceptor:
         order: tuple[int, int],
         owner: str,
         timeout: float,
-        enter: Callable[[Interceptor], None],
+        enter: Callable[[Interceptor], object],
         remove: Callable[[Interceptor], None],
     ) -> None:
         self.topic, self.owner, self.timeout, self.order = topic, owner, timeout, order

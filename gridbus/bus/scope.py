@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, overload
 
@@ -57,8 +57,9 @@ class Scope:
 
     def __init__(self, bus: Switchboard, owner: str, *, live: bool = True) -> None:
         self.bus, self.owner = bus, owner
-        self._live = live
+        self._how: dict[str, Any] = {} if live else {"live": False}  #: what is made, for the bus
         self._subscriptions: dict[Subscription, None] = {}
+        self._leaving: tuple[Subscription, ...] = ()  #: take nothing more; their last handlers may still run
         self._interceptors: dict[Interceptor, None] = {}
         self._jobs: dict[Job, None] = {}
         self._streams: dict[EventStream[Any], None] = {}
@@ -107,14 +108,14 @@ class Scope:
     def on(self, subject: Any, handler: Callable[[Any], object], **options: Any) -> Subscription:
         """Subscribe; options as ``Bus.on``."""
         self._check_open()
-        subscription = self.bus.on(subject, handler, owner=self.owner, live=self._live, **options)
+        subscription = self.bus.on(subject, handler, owner=self.owner, **self._how, **options)
         self._subscriptions[subscription] = None
         return subscription
 
     def relay(self, subject: Any, carrier: Carrier, **options: Any) -> tuple[Subscription, RelayWorker]:
         """Subscribe a handler that runs elsewhere; as ``Bus.relay``."""
         self._check_open()
-        subscription, worker = self.bus.relay(subject, carrier, owner=self.owner, live=self._live, **options)
+        subscription, worker = self.bus.relay(subject, carrier, owner=self.owner, **self._how, **options)
         self._subscriptions[subscription] = None
         return subscription, worker
 
@@ -123,25 +124,23 @@ class Scope:
     ) -> Interceptor:
         """Intercept; as ``Bus.intercept``."""
         self._check_open()
-        interceptor = self.bus.intercept(
-            topic, fn, priority=priority, timeout=timeout, owner=self.owner, live=self._live
-        )
+        interceptor = self.bus.intercept(topic, fn, priority=priority, timeout=timeout, owner=self.owner, **self._how)
         self._interceptors[interceptor] = None
         return interceptor
 
     def serve(self, channel: Channel[M, R], fn: Responder[M, R], **options: Any) -> Subscription:
         """Serve a channel; options as ``Bus.serve``."""
         self._check_open()
-        if not self._live and any(served.topic == channel.name for served in self.servers):
+        if self._how and any(served.topic == channel.name for served in self.servers):
             raise AlreadyServed(f"{self.owner!r} serves {channel.name} already; close that server first")
-        server = self.bus.serve(channel, fn, owner=self.owner, live=self._live, **options)
+        server = self.bus.serve(channel, fn, owner=self.owner, **self._how, **options)
         self._subscriptions[server] = None
         return server
 
     def stream(self, subject: Any, **options: Any) -> EventStream[Any]:
         """Stream; as ``Bus.stream``."""
         self._check_open()
-        stream: EventStream[Any] = self.bus.stream(subject, owner=self.owner, live=self._live, **options)
+        stream: EventStream[Any] = self.bus.stream(subject, owner=self.owner, **self._how, **options)
         self._streams[stream] = None
         return stream
 
@@ -183,9 +182,15 @@ class Scope:
         self._check_open()
         self._cleanups.append(fn)
 
+    def leave(self, subscriptions: Iterable[Subscription]) -> None:
+        """Let subscriptions receive nothing more; what they have in hand ends as the scope closes."""
+        self._leaving = tuple(subscriptions)
+        for subscription in self._leaving:
+            subscription.leave()
+
     def go_live(self) -> None:
         """Let all that was made hear from now on, and what is made later at once."""
-        self._live = True
+        self._how = {}
         for interceptor in self.interceptors:
             interceptor.enter()
         for subscription in self.subscriptions:
@@ -224,10 +229,11 @@ class Scope:
             interceptor.close()
         for stream in self._streams:
             stream.close(drop=True)
-        subscriptions = self.subscriptions
+        subscriptions = (*self.subscriptions, *self._leaving)
         self._interceptors.clear()
         self._streams.clear()
         self._subscriptions.clear()
+        self._leaving = ()
         ends = [0] * len(subscriptions)
 
         async def end(index: int, subscription: Subscription) -> None:

@@ -26,7 +26,7 @@ class EventStream(Generic[T]):
         topic: str,
         mailbox: Mailbox,
         *,
-        is_live: bool,
+        is_live: bool = True,
         order: int,
         add: Callable[[EventStream[Any]], None],
         remove: Callable[[EventStream[Any]], None],

@@ -14,11 +14,64 @@ from gridbus.bus.intercept import Interceptor
 from gridbus.bus.scope import Scope
 from gridbus.bus.stream import EventStream
 from gridbus.bus.subscription import Subscription
-from gridbus.clock import Clock
 
 S = TypeVar("S", Subscription, Interceptor, EventStream[Any])
 
-_SHORT = 0.02  # seconds that a first hold lasts at most; each later one lasts twice as long
+SHORT = 0.02
+"""Seconds that a first hold lasts at most; each later one lasts twice as long."""
+
+
+class Standstill:
+    """Holds the handlers of a scope between two events; what is published meanwhile waits in their mailboxes."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope, self._clock = scope, scope.bus.clock
+        self._held: list[tuple[Subscription, Hold]] = []
+        self.since = 0.0  #: when the last hold began, by the bus's clock
+
+    async def settle(self, *, within: float) -> bool:
+        """Hold the handlers; return whether all of them were done with what they had in hand in time.
+
+        A handler may wait for something that another handler of the same scope does, so handlers are let go again where
+        they do not settle soon, and held for longer and longer. They are held when this returns, in time or not.
+        """
+        end = self._clock.monotonic() + within
+        patience = SHORT
+        while True:
+            self._hold()
+            left = end - self._clock.monotonic()
+            if await self._still(min(patience, max(left, 0.0))):
+                return True
+            if left <= patience:
+                return False
+            self.let_go()
+            await self._clock.sleep(patience)
+            patience *= 2
+
+    def let_go(self) -> None:
+        """Let handlers go on, if they are held."""
+        held, self._held = self._held, []
+        for subscription, _ in held:
+            subscription.let_go()
+
+    def _hold(self) -> None:
+        self.since = self._clock.monotonic()
+        self._held = [(kept, kept.hold()) for kept in self._scope.subscriptions]
+
+    async def _still(self, seconds: float) -> bool:
+        if not self._is_still:
+            with anyio.CancelScope() as scope:
+                timer = self._clock.call_later(seconds, scope.cancel)
+                try:
+                    for _, hold in self._held:
+                        await hold.still()
+                finally:
+                    timer.cancel()
+        return self._is_still
+
+    @property
+    def _is_still(self) -> bool:
+        return all(hold.is_still for _, hold in self._held)
 
 
 class Succession:
@@ -33,34 +86,7 @@ class Succession:
     def __init__(self, old: Scope, new: Scope) -> None:
         """Prepare; ``swap`` is what changes something for good."""
         self._old, self._new = old, new
-        self._holds: list[tuple[Subscription, Hold]] = []
-        self.held_at = 0.0  #: when the last hold began, by the bus's clock
-
-    async def settle(self, *, within: float) -> bool:
-        """Hold the old scope's handlers between two events; return whether all of them were done in time.
-
-        A handler may wait for something that another handler of the same scope does, so handlers are let go again where
-        they do not settle soon, and held for longer and longer. They are held when this returns.
-        """
-        clock = self._old.bus.clock
-        end = clock.monotonic() + within
-        patience = _SHORT
-        while True:
-            self._hold()
-            left = end - clock.monotonic()
-            if await self._still(clock, min(patience, max(left, 0.0))):
-                return True
-            if left <= patience:
-                return False
-            self.let_go()
-            await clock.sleep(patience)
-            patience *= 2
-
-    def let_go(self) -> None:
-        """Let the old scope's handlers go on, if they are held."""
-        holds, self._holds = self._holds, []
-        for subscription, _ in holds:
-            subscription.let_go()
+        self.standstill = Standstill(old)
 
     def swap(self) -> int:
         """Let the new scope hear and serve instead of the old one; return how many events and requests it takes over.
@@ -78,38 +104,20 @@ class Succession:
                 successor.order = (successor.order[0], guard.order[1])
             guard.close()
         pairs = _pairs(self._old.subscriptions, self._new.subscriptions, _of_subscription)
-        for old, _ in pairs:
-            old.leave()
         streams = _pairs(self._old.streams, self._new.streams, _of_stream)
-        for stream, _ in streams:
-            stream.close()
+        self._old.leave(old for old, _ in pairs)
         for old, heir in pairs:
             if heir is not None:
                 heir.order = old.order
         for stream, reader in streams:
+            stream.close()
             if reader is not None:
                 reader.order = stream.order
         self._new.go_live()
         waiting = sum(heir.take_over(old) for old, heir in pairs if heir is not None)
         waiting += sum(reader.take_over(stream) for stream, reader in streams if reader is not None)
-        self.let_go()
+        self.standstill.let_go()
         return waiting
-
-    def _hold(self) -> None:
-        self.held_at = self._old.bus.clock.monotonic()
-        self._holds = [(kept, kept.hold()) for kept in self._old.subscriptions]
-
-    async def _still(self, clock: Clock, seconds: float) -> bool:
-        if all(hold.is_still for _, hold in self._holds):
-            return True
-        with anyio.CancelScope() as scope:
-            timer = clock.call_later(seconds, scope.cancel)
-            try:
-                for _, hold in self._holds:
-                    await hold.still()
-            finally:
-                timer.cancel()
-        return all(hold.is_still for _, hold in self._holds)
 
 
 def _pairs(old: Iterable[S], new: Iterable[S], kind: Callable[[S], tuple[Hashable, str]]) -> list[tuple[S, S | None]]:

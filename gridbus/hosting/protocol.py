@@ -30,6 +30,7 @@ class Code(_Struct):
 
     entry: str  #: ``module:Class``, within the folder where there is one
     folder: str | None = None  #: imported as a package of its own, as inline
+    is_packed: bool = False  #: its code comes as a file on the socket of descriptors, from before the first frame
     main: str | None = None  #: the file that the application runs as ``__main__``, where the class is in that
     paths: tuple[str, ...] = ()  #: more places to import from, before the application's own (a site folder)
 
@@ -85,8 +86,15 @@ class Start(_Struct):
     """Lets the plugin initialize."""
 
     granted: tuple[str, ...]
-    state: Packed | None = None  #: what ``snapshot_state`` of its last life returned
+    state: Packed | None = None  #: what ``snapshot_state`` of its last process returned
     from_version: str = ""
+
+
+class Succeed(_Struct):
+    """Lets a new generation take what an earlier one left, and do what remains before it takes over."""
+
+    state: Packed | None
+    from_version: str
 
 
 class Subscribe(_Struct):
@@ -255,6 +263,8 @@ IN_PLUGIN: dict[str, tuple[Any, Any]] = {
     "intercept": (Intercept, Packed | None),
     "health": (None, Any),  # PluginHealth, as plain data
     "snapshot": (None, Packed | None),
+    "succeed": (Succeed, None),
+    "configure": (Any, bool),  # plain data; whether the plugin took it as it runs
     "destroy": (None, None),
     "ping": (None, None),
     "grants": (tuple[str, ...], None),

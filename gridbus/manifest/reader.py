@@ -51,14 +51,23 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
             content = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise PluginLoadError(f"cannot read the manifest {path}: {error.strerror or error}") from error
+    return decode_manifest(content, where=path)
+
+
+def decode_manifest(content: bytes, *, where: str) -> Manifest:
+    """Read what a manifest file holds; ``where`` names it in errors.
+
+    Raises:
+        PluginValidationError: as ``read_manifest``.
+    """
     if len(content) > MAX_MANIFEST_BYTES:
-        raise PluginValidationError(f"{path}: a manifest has at most {MAX_MANIFEST_BYTES:,} bytes")
+        raise PluginValidationError(f"{where}: a manifest has at most {MAX_MANIFEST_BYTES:,} bytes")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise PluginValidationError(f"{path}: line {line} is not UTF-8, which TOML has to be") from None
-    return parse_manifest(text, where=path)
+        raise PluginValidationError(f"{where}: line {line} is not UTF-8, which TOML has to be") from None
+    return parse_manifest(text, where=where)
 
 
 def read_packaged_manifest(package: str) -> Manifest:

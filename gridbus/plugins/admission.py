@@ -12,7 +12,7 @@ from gridbus.errors import PluginValidationError
 from gridbus.manifest import Isolation, PluginMetadata, ResourceLimits
 from gridbus.manifest.limits import changed_limits
 from gridbus.plugins.apart import Apart, Limiting
-from gridbus.plugins.loader import Loader, PluginSource
+from gridbus.plugins.loader import FIRST, Edition, Loader, PluginSource
 from gridbus.plugins.places import Place, find
 from gridbus.plugins.record import Record
 from gridbus.plugins.trust import IsolationPolicy
@@ -32,17 +32,20 @@ class Admission:
         isolation: Isolation | str | None = None,
         limits: ResourceLimits | Mapping[str, Any] | None = None,
         site: Path | str | None = None,
+        edition: Edition = FIRST,
     ) -> Record:
-        """Return the record of a plugin; arguments and errors as ``PluginManager.register``."""
+        """Return the record of a plugin; arguments and errors as ``PluginManager.register`` and ``Loader``."""
         where = None if isolation is None else _isolation(isolation)
         limit = _limiting(limits)
         place: Place | None = None
         record: Record | None = None
         if where is not Isolation.INLINE:
-            place = await find(source, config)
+            place = await find(source, config, edition)
             where = where or self._policy(place.candidate)
         if where is Isolation.INLINE:
-            record = await self._loader.load(source, config)
+            if place is not None and place.bundle is not None:
+                edition = attrs.evolve(edition, bundle=place.bundle)  # it is not read twice
+            record = await self._loader.load(source, config, edition=edition)
             if place is not None and place.metadata is None:  # now it is known, and so is what it asks for
                 place = attrs.evolve(place, metadata=record.metadata)
                 where = self._policy(place.candidate)
@@ -62,7 +65,9 @@ class Admission:
         except BaseException:
             record.release()
             raise
-        record.again = (*record.again, {"isolation": where, "limits": limits, "site": site})
+        assert record.recipe is not None  # it was loaded just now
+        options = {"isolation": where, "limits": limits, "site": site}
+        record.recipe = attrs.evolve(record.recipe, options=options)
         return record
 
 

@@ -15,7 +15,7 @@ from gridbus.plugins.hosting import OF_THE_SANDBOX, Hosted, HostRequest, PluginH
 from gridbus.plugins.importing import nothing
 from gridbus.plugins.loader import check_core
 from gridbus.plugins.places import Place
-from gridbus.plugins.record import Record
+from gridbus.plugins.record import Recipe, Record
 
 Granting: TypeAlias = Callable[[PluginMetadata], Awaitable[tuple[Permission, ...]]]
 Limiting: TypeAlias = Callable[[PluginMetadata], PluginMetadata]
@@ -68,7 +68,7 @@ class Apart:
             hosted,
             metadata,
             origin=place.origin,
-            again=place.again,
+            recipe=Recipe(place.source, place.config, bundle=place.bundle),
             unload=nothing,
             hosted=hosted,
             is_bound=place.is_written,
@@ -99,9 +99,10 @@ def _request(
     return HostRequest(
         entry=place.entry,
         folder=place.folder,
+        bundle=place.bundle,
         main=place.main,
         site=None if site is None else site.absolute(),
-        config=_plain(place.config, metadata.id),
+        config=plain_config(place.config, metadata.id),
         metadata=metadata,
         is_known=is_known,
         granted=granted,
@@ -120,7 +121,12 @@ def _hold(hosted: Hosted, metadata: PluginMetadata) -> None:
     hosted.metadata = metadata
 
 
-def _plain(config: Any, plugin_id: str) -> Any:
+def plain_config(config: Any, plugin_id: str) -> Any:
+    """Return a configuration as plain data.
+
+    Raises:
+        PluginValidationError: something in it has no plain form.
+    """
     if config is None:
         return None
     from gridbus.codec import unstructure  # only where something crosses

@@ -59,10 +59,10 @@ def read_config(cls: type[Any], wanted: Any, config: Any, values: Mapping[str, A
         raise _error(cls, error.problems) from None
 
 
-def check_config(plugin: Any) -> ValidationResult:
-    """Return what a plugin says about its own configuration; what it raises, or returns amiss, counts as a problem."""
+def check_config(plugin: Any, config: Any) -> ValidationResult:
+    """Return what a plugin says about a configuration; what it raises, or returns amiss, counts as a problem."""
     try:
-        verdict = plugin.validate_config(plugin.config)
+        verdict = plugin.validate_config(config)
     except Exception as error:
         verdict = [f"{type(error).__name__}: {error} @ $"]
     if verdict is None:

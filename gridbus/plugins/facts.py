@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import traceback
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gridbus.bus import Bus
-from gridbus.errors import BusError, MailboxFull
+from gridbus.errors import BusError, MailboxFull, PluginLoadError
 from gridbus.events import Topic
-from gridbus.events.system import PLUGIN_FAILED, PluginFailed
+from gridbus.events.system import PLUGIN_FAILED, PLUGIN_RELOAD_FAILED, PluginFailed, PluginReloadFailed
+from gridbus.plugins.failure import location_of
 
 T = TypeVar("T")
 
@@ -39,6 +40,20 @@ class Facts:
             self._bus.start_job(self.tell, topic, payload, name=topic, owner="manager")
         except BusError as error:
             _log(topic, payload, error)
+
+    async def reload_failed(
+        self, plugin_id: str, generation: int, stage: str, error: BaseException, seconds: float
+    ) -> dict[str, Any]:
+        """Publish and log that a plugin could not be reloaded; return file and line of where it went wrong."""
+        file, line = location_of(error) or (None, None)
+        text = "".join(traceback.format_exception(error))
+        if isinstance(error, PluginLoadError):
+            text = error.details.get("traceback", text)
+        logger.error("plugin %r is not reloaded, and goes on: %s failed\n%s", plugin_id, stage, text)
+        kind = type(error).__qualname__
+        fact = PluginReloadFailed(plugin_id, generation, stage, kind, str(error), file, line, seconds, text)
+        await self.tell(PLUGIN_RELOAD_FAILED, fact)
+        return {"file": file, "line": line}
 
     async def failed(self, plugin_id: str, stage: str, error: BaseException) -> None:
         """Publish and log that a stage of a plugin's life failed."""

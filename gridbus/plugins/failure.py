@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
+
+from gridbus.errors import PluginError, RemoteError
+
+_IN_TRACEBACK = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 def described(error: BaseException) -> str:
@@ -14,16 +19,28 @@ def described(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str | None:
-    """Return ``file:line`` of what led to an error last: of the plugin, where it called what raised it in gridbus.
+    """Return ``file:line`` of ``location_of``."""
+    found = location_of(error)
+    return None if found is None else f"{found[0]}:{found[1]}"
+
+
+def location_of(error: BaseException) -> tuple[str, int | None] | None:
+    """Return file and line of what led to an error last: of the plugin, where it called what raised it in gridbus.
 
     For a text that is no Python, that is the line within it; None where nothing is known.
     """
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
+        return error.filename, error.lineno
+    if isinstance(error, PluginError) and "file" in error.details:  # it tells of another, which was there
+        return error.details["file"], error.details.get("line")
+    if isinstance(error, RemoteError):
+        told = _IN_TRACEBACK.findall(error.traceback_text)
+        places = [(filename, int(line)) for filename, line in told]
+    else:
+        places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
     ours = os.path.dirname(os.path.dirname(__file__)) + os.sep
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    foreign = [frame for frame in frames if not frame.filename.startswith(ours) and not _is_of_python(frame.filename)]
-    return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(foreign)), None)
+    foreign = [place for place in places if not place[0].startswith((ours, "<frozen")) and not _is_of_python(place[0])]
+    return foreign[-1] if foreign else None
 
 
 def _is_of_python(filename: str) -> bool:

@@ -47,6 +47,28 @@ def plan(wanted: Iterable[str], known: Known, running: Collection[str] = ()) -> 
         errors |= broken
 
 
+def refusal(successor: PluginMetadata, known: Known, running: Collection[str]) -> PluginDependencyError | None:
+    """Return why another version of a plugin cannot take the place of the one that is there, None where it can.
+
+    Args:
+        successor: what is to take its place.
+        known: all plugins that are registered.
+        running: ids of those that run.
+    """
+    plugin_id = successor.id
+    known = {**known, plugin_id: successor}
+    others = [other for other in running if other != plugin_id]
+    error = plan([plugin_id], known, others).errors.get(plugin_id)
+    if error is not None:
+        return error
+    for other in others:
+        for need in _needs(known[other]):
+            if need.id == plugin_id and not need.versions.contains(successor.version):
+                reason = f"{other!r} needs {str(need)!r}, but {need.versions.explain(successor.version)}"
+                return _error(plugin_id, (other, plugin_id), reason)
+    return None
+
+
 def dependents(plugin_id: str, known: Known, running: Collection[str]) -> tuple[str, ...]:
     """Return the running plugins that need this one, directly or through others, in the order of ``running``."""
     needed = {plugin_id}

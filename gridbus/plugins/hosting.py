@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import attrs
 
+from gridbus.bundles import Bundle
 from gridbus.channels.plugins import PluginState
 from gridbus.errors import PluginPermissionError
 from gridbus.manifest import Permission, PermissionKind, PluginHealth, PluginMetadata, ResourceLimits
@@ -20,6 +21,7 @@ class HostRequest:
 
     entry: str  #: ``module:Class``, within the folder where there is one
     folder: Path | None = None  #: of a plugin that comes as one
+    bundle: Bundle | None = None  #: the code in the folder
     main: str | None = None  #: the file that runs as ``__main__``, where the class is in that
     site: Path | None = None  #: libraries of the plugin's own, which come before those of the application
     config: Any = None  #: plain data; None for the defaults
@@ -32,6 +34,14 @@ class HostRequest:
     def limits(self) -> ResourceLimits:
         """What it may use."""
         return self.metadata.limits
+
+
+@attrs.frozen(eq=False)
+class PackedState:
+    """A plugin's state as it came out of its process."""
+
+    data: bytes
+    unpacked: Callable[[], Any]  #: reads it, for a generation that runs inline
 
 
 OF_THE_SANDBOX = frozenset({PermissionKind.FS_READ, PermissionKind.FS_WRITE, PermissionKind.THREADS})
@@ -83,10 +93,14 @@ class Hosted(Protocol):
         ...
 
     async def snapshot_state(self) -> Any:
-        """Return what its next life is to have, packed; None where there is nothing."""
+        """Return what the next generation is to have, as ``PackedState``; None where there is nothing."""
 
-    def give_state(self, state: Any, from_version: str) -> None:
-        """Hand over what an earlier life left."""
+    async def succeed(self, state: Any, from_version: str) -> None:
+        """Restore what an earlier generation left, and let the plugin do what remains before it takes over."""
+
+    async def reconfigure(self, config: Any) -> bool:
+        """Give it another configuration, as plain data; return whether it took it as it runs."""
+        ...
 
     async def apply_grants(self, granted: tuple[Permission, ...], *, restart: bool) -> None:
         """Tell it what it may do now."""

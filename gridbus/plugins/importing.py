@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
-import importlib.util
-import linecache
-import sys
-import typing
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +12,16 @@ import anyio
 import anyio.to_thread
 
 from gridbus.errors import PluginLoadError
-from gridbus.plugins.failure import described, strip
+from gridbus.plugins.failure import described, location_of, strip
 
 
-def private_package(plugin_id: str) -> str:
-    """Return the name under which a folder's modules are imported: no other code can depend on them by accident."""
-    return f"gridbus_plugin_{plugin_id.replace('-', '_')}"
+def private_package(plugin_id: str, number: int = 1) -> str:
+    """Return the name under which a folder's modules are imported: no other code can depend on them by accident.
+
+    The code of each reload has a name of its own, so that it lives beside what it takes over from.
+    """
+    name = f"gridbus_plugin_{plugin_id.replace('-', '_')}"
+    return name if number == 1 else f"{name}__{number}"
 
 
 def import_entry(entry: str) -> Any:
@@ -31,38 +31,6 @@ def import_entry(entry: str) -> Any:
     for name in attribute.split("."):
         found = getattr(found, name)
     return found
-
-
-def import_folder(folder: Path, package: str, entry: str) -> Any:
-    """Import ``module:attribute`` from a folder that stands for a package of another name."""
-    init = folder / "__init__.py"
-    if init.is_file():
-        spec = importlib.util.spec_from_file_location(package, init, submodule_search_locations=[str(folder)])
-    else:
-        spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
-        spec.submodule_search_locations = [str(folder)]
-    assert spec is not None  # it never is for a file that ends in .py
-    module = sys.modules[package] = importlib.util.module_from_spec(spec)
-    if spec.loader is not None:
-        spec.loader.exec_module(module)
-    return import_entry(f"{package}.{entry}")
-
-
-def unload(package: str, folder: Path) -> None:
-    """Take a folder's modules out of the interpreter."""
-    for name in list(sys.modules):  # a copy: other threads may be importing
-        if name == package or name.startswith(f"{package}."):
-            sys.modules.pop(name, None)
-    for place in list(sys.path_importer_cache):
-        if Path(place).is_relative_to(folder):
-            sys.path_importer_cache.pop(place, None)  # it remembers which files there were
-    for name in list(linecache.cache):
-        if package in name:
-            linecache.cache.pop(name, None)  # the source of generated methods
-    # ``Plugin[Config]`` and ``Event[Payload]`` are kept in caches of typing, and their classes with them. CPython's
-    # own tests clear these caches in this way; where that is not possible, 128 later ones push them out.
-    for clear in getattr(typing, "_cleanups", ()):
-        clear()
 
 
 async def import_in_thread(
@@ -119,7 +87,10 @@ async def import_in_thread(
 def import_failure(error: BaseException, *, plugin_id: str | None, what: str, folder: Path | None) -> PluginLoadError:
     """Return the error for code that cannot be imported; the message names file and line."""
     reason = f"{described(error)}{_hint(error, folder)}"
-    return PluginLoadError(f"plugin {what} cannot be imported: {reason}", plugin_id)
+    place = location_of(error)
+    details = {} if place is None else {"file": place[0], "line": place[1]}
+    text = "".join(traceback.format_exception(error))
+    return PluginLoadError(f"plugin {what} cannot be imported: {reason}", plugin_id, traceback=text, **details)
 
 
 def nothing() -> None:

@@ -76,14 +76,7 @@ class Lifecycle:
         began = self._bus.clock.monotonic()
         try:
             record.granted = await self.grant(record.metadata, record.asked)
-            self._open(record, record.declared)
-            await run_stage(
-                self._bus,
-                partial(_bring_up, record),
-                name=f"initialize of plugin {record.id!r}",
-                owner=record.id,
-                timeout=record.metadata.limits.initialize_timeout,
-            )
+            await self.prepare(record)
             record.state = PluginState.RUNNING
             record.rank = next(self._ranks)
             seconds = self._bus.clock.monotonic() - began
@@ -94,12 +87,29 @@ class Lifecycle:
             await self.refuse(record, error)
             if refusal is not None:
                 raise
-            failure = PluginInitializationError(f"plugin {record.id!r} failed to {record.stage}: {reason}", record.id)
+            failure = PluginInitializationError(f"plugin {record.id!r} failed to initialize: {reason}", record.id)
             raise failure from strip(error)
         except BaseException as error:
             await self.refuse(record, error)
             raise
         record.settled.set()
+
+    async def prepare(self, record: Record, *, live: bool = True) -> None:
+        """Give a plugin its context, initialize it, and make its handlers: live, or to be made live by a succession.
+
+        Raises:
+            PluginPermissionError: it was not granted what its handlers need.
+            TimeoutError: that took too long.
+            Exception, SystemExit: what ``initialize`` raised, or a declaration that cannot work.
+        """
+        self._open(record, record.declared, live=live)
+        await run_stage(
+            self._bus,
+            partial(_bring_up, record),
+            name=f"initialize of plugin {record.id!r}",
+            owner=record.id,
+            timeout=record.metadata.limits.initialize_timeout,
+        )
 
     async def refuse(self, record: Record, error: BaseException) -> None:
         """Forget a plugin that cannot come up, and tell why; nothing of it remains."""
@@ -116,13 +126,28 @@ class Lifecycle:
 
     async def _roll_back(self, record: Record, error: BaseException) -> None:
         record.state, record.reason = PluginState.FAILED, described(error)
-        await self._facts.failed(record.id, record.stage, error)
+        await self._facts.failed(record.id, "initialize", error)
         await self._take_down(record, grace=0.0)
 
     async def _take_down(self, record: Record, *, grace: float | None = None) -> None:
+        had_context = record.scope is not None
+        is_clean, cancelled = await self.dismantle(record, grace=grace)
+        if had_context and record.state is PluginState.DESTROYING:
+            await self._facts.tell(PLUGIN_DESTROYED, PluginDestroyed(record.id, is_clean, cancelled))
+        await self._facts.tell(PLUGIN_UNREGISTERED, PluginUnregistered(record.id))
+
+    async def dismantle(self, record: Record, *, grace: float | None = None) -> tuple[bool, int]:
+        """Let handlers finish, destroy a plugin and close what it made; return how clean that was.
+
+        Args:
+            record: of the plugin.
+            grace: seconds for each step; those of its limits by default.
+
+        Returns:
+            Whether nothing failed and nothing had to be cancelled, and how many handlers and tasks were.
+        """
         limits = record.metadata.limits
         grace = limits.destroy_timeout if grace is None else grace
-        had_context = record.scope is not None
         cancelled = 0
         is_clean = True
         try:
@@ -140,10 +165,7 @@ class Lifecycle:
             record.release()
             self._forget(record)
             record.settled.set()
-        if had_context and record.state is PluginState.DESTROYING:
-            fact = PluginDestroyed(record.id, is_clean and not cancelled, cancelled)
-            await self._facts.tell(PLUGIN_DESTROYED, fact)
-        await self._facts.tell(PLUGIN_UNREGISTERED, PluginUnregistered(record.id))
+        return is_clean and not cancelled, cancelled
 
     async def _destroy(self, record: Record, destroy: Callable[[], Any]) -> bool:
         try:
@@ -164,7 +186,7 @@ class Lifecycle:
             await self._facts.failed(record.id, "destroy", error)
         return not report.errors
 
-    def _open(self, record: Record, declared: Iterable[Declared]) -> None:
+    def _open(self, record: Record, declared: Iterable[Declared], *, live: bool) -> None:
         """Give the plugin its context, having checked that what it declares was granted."""
         assert record.plugin is not None
         if record.hosted is not None:
@@ -182,7 +204,7 @@ class Lifecycle:
                 grants.check_serve(_channel_name(declaration))
             else:
                 grants.check(permission.kind, permission.target)
-        record.scope = self._bus.scope(record.id)
+        record.scope = self._bus.scope(record.id, live=live)
         record.troubles = Troubles(self._bus.clock)
         announce = partial(self._facts.tell_now, PLUGIN_LIMIT_REACHED)
         record.allowance = Allowance(record.id, metadata.limits, self._bus.clock, announce)
@@ -233,19 +255,11 @@ async def _bring_up(record: Record) -> None:
     assert plugin is not None
     assert ctx is not None
     if hosted is not None:
-        if record.handover is not None:
-            hosted.give_state(*record.handover)
         hosted.on_state = record.note_state
         await hosted.initialize(ctx)
         record.is_initialized = True
         return
     assert isinstance(plugin, Plugin)
-    if record.handover is not None:
-        record.stage = "restore"
-        restored = plugin.restore_state(*record.handover)
-        if inspect.isawaitable(restored):
-            await restored
-        record.stage = "initialize"
     await plugin.initialize(ctx)
     record.is_initialized = True
     verbs: dict[str, Callable[..., object]] = {"on": ctx.on, "serves": ctx.serve, "intercepts": ctx.intercept}

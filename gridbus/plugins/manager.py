@@ -7,13 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gridbus.bus import Bus, BusState
+from gridbus.bus import Bus
 from gridbus.channels.plugins import PluginInfo, PluginState
 from gridbus.contracts import StorageBackend
 from gridbus.errors import (
-    BusClosed,
     GridbusError,
-    PluginDependencyError,
     PluginError,
     PluginLoadError,
     PluginNotFoundError,
@@ -30,21 +28,23 @@ from gridbus.manifest import (
 from gridbus.plugins import serving
 from gridbus.plugins.admission import Admission
 from gridbus.plugins.apart import Apart
+from gridbus.plugins.boarding import Boarding
 from gridbus.plugins.config import check_config, plugin_name
-from gridbus.plugins.directory import Directory
+from gridbus.plugins.configuring import Configuring
 from gridbus.plugins.granting import Granting
 from gridbus.plugins.hosting import PluginHost
 from gridbus.plugins.lifecycle import Lifecycle
 from gridbus.plugins.loader import Loader, PluginSource
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.policy import PermissionPolicy, grant_declared, grant_listed
-from gridbus.plugins.record import LIVE, Record
-from gridbus.plugins.snapshot import snapshot
+from gridbus.plugins.record import Record
+from gridbus.plugins.renewal import Renewal
+from gridbus.plugins.swapping import Swapping
 from gridbus.plugins.trust import IsolationPolicy, by_manifest
 from gridbus.plugins.watch import Watch
 
 
-class PluginManager(Directory):
+class PluginManager(Renewal):
     """Keeps the plugins of one bus: ``async with PluginManager(bus) as manager``.
 
     It answers on the channels of ``gridbus.channels.plugins`` from the first registration, or the beginning of the
@@ -75,7 +75,6 @@ class PluginManager(Directory):
         policy = grant_listed(permissions) if isinstance(permissions, Mapping) else permissions
         super().__init__(bus)
         self._store = storage
-        self._scope = bus.scope("manager")
         self._lifecycle = Lifecycle(
             bus,
             self._facts,
@@ -83,9 +82,12 @@ class PluginManager(Directory):
             policy=policy,
             forget=self._registry.forget,
         )
+        self._boarding = Boarding(self._registry, self._lifecycle, self._check_open)
         self._admission = Admission(Loader(timeout=load_timeout), Apart(host, self._lifecycle.grant), isolation)
+        self._swapping = Swapping(bus, self._registry, self._facts, self._lifecycle, self._admission, self._leaks)
+        self._configuring = Configuring(bus, self._registry, self._facts, self._swapping)
         self._permissions = Granting(self._registry, self._facts, self._lifecycle.decisions)
-        self._started = self._closed = False
+        self._started = False
 
     async def __aenter__(self) -> Self:
         """Begin to answer on the manager's channels."""
@@ -106,6 +108,7 @@ class PluginManager(Directory):
                 await record.settled.wait()
         for record in sorted(self._registry, key=lambda record: record.rank, reverse=True):
             await self._end(record)
+        self._leaks.close()
         await self._scope.aclose()
 
     # --- coming up -----------------------------------------------------------------------------------------------
@@ -176,7 +179,7 @@ class PluginManager(Directory):
         record = self._registry.get(plugin_id)
         if record.state is not PluginState.REGISTERED:
             raise PluginStateError(f"plugin {plugin_id!r} is {record.state.value}, not registered", plugin_id)
-        errors = await self._bring_up([plugin_id])
+        errors = await self._boarding.bring_up([plugin_id])
         if plugin_id in errors:
             raise errors[plugin_id]
         return record.info()
@@ -199,9 +202,9 @@ class PluginManager(Directory):
                     ids.append((await self.register(plugin)).id)
                 except PluginError as error:
                     errors.append(error)
-            errors += (await self._bring_up(ids)).values()
+            errors += (await self._boarding.bring_up(ids)).values()
         except BaseException:
-            await self._give_up(ids)
+            await self._boarding.give_up(ids)
             raise
         if errors:
             raise ExceptionGroup(f"{len(errors)} plugins did not come up", errors)
@@ -230,25 +233,7 @@ class PluginManager(Directory):
             await self._end(record)
         return tuple(record.id for record in going)
 
-    async def reload_plugin(self, plugin_id: str, *, cascade: bool = False) -> PluginInfo:
-        """Destroy a plugin and bring it up again, from the same place and with the same configuration.
-
-        A folder's code is read anew; a class, and a module that is installed, stay as they were imported. Events that
-        are published in between are not heard. What ``snapshot_state`` returns is handed to ``restore_state`` of the
-        next life, before its ``initialize``. Where the plugin does not come up again, it is gone.
-
-        Raises:
-            PluginStateError: ``snapshot_state`` failed; the plugin goes on as it was.
-            PluginError: as ``unregister_and_destroy``, ``register`` and ``initialize``.
-        """
-        going = self._registry.going(plugin_id, cascade=cascade)
-        again = [(*record.again, await snapshot(self._bus, self._facts, record)) for record in going]
-        await self.unregister_and_destroy(plugin_id, cascade=cascade)
-        for source, config, options, state in reversed(again):
-            info = await self.register(source, config, **options)
-            self._registry.get(info.id).handover = state
-            await self.initialize(info.id)
-        return self.get_plugin(plugin_id)
+    # --- permissions ---------------------------------------------------------------------------------------------
 
     async def grant_permission(self, plugin_id: str, permission: Permission | str) -> None:
         """Grant a running plugin one more permission; a process gets what its sandbox holds by starting anew.
@@ -282,84 +267,42 @@ class PluginManager(Directory):
         """
         record = self._registry.find(plugin) if isinstance(plugin, str) else None
         known = plugin if record is None else record.plugin
-        source = type(known) if isinstance(known, Plugin) else plugin if record is None else record.again[0]
-        options = {} if record is None else record.again[2]
+        recipe = None if record is None else record.recipe
+        source = type(known) if isinstance(known, Plugin) else plugin if recipe is None else recipe.source
+        options = {} if recipe is None else recipe.options
         try:
             loaded = await self._admission.load(source, config, **options)
         except PluginValidationError as error:
             return ValidationResult(False, error.details.get("problems") or (f"{error} @ $",))
         try:
-            return ValidationResult(True) if loaded.hosted is not None else check_config(loaded.plugin)
+            return (
+                ValidationResult(True)
+                if loaded.hosted is not None
+                else check_config(loaded.plugin, loaded.plugin.config)
+            )
         finally:
             loaded.release()
 
     # --- within --------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        if self._closed:
-            raise PluginStateError("the plugin manager is closed and takes no more plugins: make a new one")
-        if self._bus.state is not BusState.OPEN:
-            raise BusClosed(f"the bus is {self._bus.state.value}, plugins need an open one: async with Bus() as bus")
+        self._check_open()
         if not self._started:
             serving.serve(self._scope, self)
             Watch(self._scope, self._registry)
             self._started = True
 
-    async def _bring_up(self, wanted: list[str]) -> dict[str, PluginError]:
-        """Initialize registered plugins and what they depend on; return why some of them did not come up."""
-        errors: dict[str, PluginError] = {}
-        try:
-            planned = self._registry.plan(wanted)
-            for plugin_id, error in planned.errors.items():
-                errors[plugin_id] = error
-                if plugin_id in wanted:
-                    await self._lifecycle.refuse(self._registry.get(plugin_id), error)
-            for plugin_id in planned.order:
-                try:
-                    self._start()  # it may have been closed meanwhile
-                    await self._activate(self._registry.get(plugin_id))
-                except PluginError as error:
-                    errors[plugin_id] = error
-        except BaseException:
-            await self._give_up(wanted)
-            raise
-        return errors
-
     async def _end(self, record: Record) -> None:
-        """Destroy a plugin, or wait for whoever does."""
-        if record.state is PluginState.DESTROYING:
-            await record.settled.wait()
-        else:
-            await self._lifecycle.deactivate(record)
-
-    async def _activate(self, record: Record) -> None:
-        """Initialize one plugin when those that it depends on run, or wait for whoever does."""
-        if record.state is not PluginState.REGISTERED:
-            await record.settled.wait()
-            if record.state not in LIVE:
-                raise PluginStateError(f"plugin {record.id!r} did not come up: {record.reason}", record.id)
-            return
-        record.state = PluginState.INITIALIZING
-        try:
-            for need in record.metadata.dependencies:
-                other = self._registry.find(need.id)
-                if other is not None and other.state is PluginState.INITIALIZING:
-                    await other.settled.wait()
-                if not need.optional and (other is None or other.state not in LIVE):
-                    reason = f"{need.id!r} did not{f': {other.reason}' if other and other.reason else ''}"
-                    message = f"plugin {record.id!r} cannot come up: {reason} ({record.id} -> {need.id})"
-                    raise PluginDependencyError(message, record.id, path=(record.id, need.id))
-        except BaseException as error:
-            await self._lifecycle.refuse(record, error)
-            raise
-        await self._lifecycle.activate(record)
-
-    async def _give_up(self, plugin_ids: Iterable[str]) -> None:
-        """Forget those of some plugins that were not initialized yet."""
-        for plugin_id in plugin_ids:
-            record = self._registry.find(plugin_id)
-            if record is not None and record.state is PluginState.REGISTERED:
+        """Destroy a plugin, whatever generation of it serves by then, or wait for whoever does."""
+        turns = self._swapping.turns(record.id)
+        turns.end()
+        async with turns.lock:
+            record = self._registry.find(record.id) or record
+            if record.state is PluginState.DESTROYING:
+                await record.settled.wait()
+            elif record.plugin is not None:
                 await self._lifecycle.deactivate(record)
+                self._swapping.forget(record.id)
 
 
 def _name_of(source: Any) -> str:

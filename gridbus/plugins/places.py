@@ -11,11 +11,12 @@ from typing import Any
 import anyio.to_thread
 import attrs
 
+from gridbus.bundles import Bundle
 from gridbus.errors import PluginError, PluginLoadError, PluginValidationError
 from gridbus.manifest import Manifest, PluginMetadata, read_packaged_manifest
 from gridbus.plugins.config import plugin_name
 from gridbus.plugins.discovery import entry_of, manifest_of
-from gridbus.plugins.loader import PluginSource, read_folder
+from gridbus.plugins.loader import FIRST, Edition, PluginSource, read_folder
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.trust import OFFICIAL_PACKAGE, Candidate, TrustLevel
 
@@ -28,13 +29,14 @@ class Place:
     trust: TrustLevel
     origin: str
     folder: Path | None = None
+    bundle: Bundle | None = None  #: the code in the folder
     main: str | None = None  #: the file that runs as ``__main__``, where the class is in that
     config: Any = None
     metadata: PluginMetadata | None = None  #: None where only its code can tell
     is_written: bool = False  #: the metadata stands in a manifest, beyond which the plugin is granted nothing
     expected: str | None = None  #: the id that it has to have
     obstacle: PluginError | None = None  #: why another process could not import it
-    again: tuple[Any, Any]  #: source and configuration to register to have it again
+    source: Any  #: what was given to find it
 
     @property
     def candidate(self) -> Candidate:
@@ -42,8 +44,8 @@ class Place:
         return Candidate(self.trust, self.metadata)
 
 
-async def find(source: PluginSource, config: Any = None) -> Place:
-    """Return where a plugin is; nothing is imported.
+async def find(source: PluginSource, config: Any = None, edition: Edition = FIRST) -> Place:
+    """Return where a plugin is; nothing is imported. ``edition`` says which code of a folder.
 
     Raises:
         PluginNotFoundError, PluginValidationError, PluginConflictError: as ``Loader.load``.
@@ -59,16 +61,18 @@ async def find(source: PluginSource, config: Any = None) -> Place:
     if isinstance(source, type):
         return _of_class(source, config, getattr(source, "metadata", None))
     if isinstance(source, os.PathLike) or (isinstance(source, str) and ("/" in source or os.sep in source)):
-        folder, manifest = await anyio.to_thread.run_sync(read_folder, Path(source))
+        bundle, manifest = await read_folder(Path(source), edition)
+        folder = bundle.folder
         return Place(
             entry=manifest.entry,
             trust=TrustLevel.UNSIGNED,
             origin=str(folder),
             folder=folder,
+            bundle=bundle,
             config=config,
             metadata=manifest.metadata,
             is_written=True,
-            again=(folder, config),
+            source=folder,
         )
     if isinstance(source, str):
         return await anyio.to_thread.run_sync(partial(_installed, source, config))
@@ -94,7 +98,7 @@ def _installed(source: str, config: Any) -> Place:
         metadata=None if manifest is None else manifest.metadata,
         is_written=manifest is not None,
         expected=expected,
-        again=(source, config),
+        source=source,
     )
 
 
@@ -137,7 +141,7 @@ def _of_class(cls: type[Any], config: Any, metadata: Any) -> Place:
         config=config,
         metadata=metadata if isinstance(metadata, PluginMetadata) else None,
         obstacle=obstacle,
-        again=(cls, config),
+        source=cls,
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
+import attrs
 
+from gridbus.bundles import Bundle
 from gridbus.bus import Job, Scope
 from gridbus.channels.plugins import PluginInfo, PluginState
 from gridbus.manifest import Isolation, Permission, PluginMetadata
@@ -24,28 +26,38 @@ INITIALIZED = LIVE | {PluginState.QUARANTINED}
 """States of what came up, and was not taken down."""
 
 
+@attrs.frozen(eq=False)
+class Recipe:
+    """What to register to have a plugin again."""
+
+    source: Any  #: as it was given: a class, a name or a folder
+    config: Any  #: likewise; None for the defaults
+    options: Mapping[str, Any] = attrs.field(factory=dict)  #: isolation, limits and site
+    bundle: Bundle | None = None  #: the code as it was loaded, of a folder
+
+
 class Record:
-    """One registered plugin, from its registration to the moment its id is free again."""
+    """One generation of a registered plugin, from its loading to its end."""
 
     __slots__ = (
-        "again",
         "allowance",
         "checks",
         "ctx",
         "declared",
+        "generation",
         "granted",
-        "handover",
         "hosted",
         "is_bound",
         "is_initialized",
         "metadata",
         "origin",
         "plugin",
+        "previous",
         "rank",
         "reason",
+        "recipe",
         "scope",
         "settled",
-        "stage",
         "state",
         "troubles",
         "unload",
@@ -57,7 +69,7 @@ class Record:
         metadata: PluginMetadata,
         *,
         origin: str,
-        again: tuple[Any, ...],
+        recipe: Recipe,
         unload: Callable[[], None],
         hosted: Hosted | None = None,
         is_bound: bool = False,
@@ -68,12 +80,12 @@ class Record:
             declarations(type(plugin)) if hosted is None else hosted.declared
         )
         self.is_bound = is_bound  #: it asks for what its manifest says, and not for what its code declares besides
-        self.handover: tuple[Any, str] | None = None  #: the state of its last life, and the version that left it
         self.metadata, self.origin = metadata, origin
-        self.again: tuple[Any, ...] = again  #: what to register to have it again: source, configuration and the rest
+        self.recipe: Recipe | None = recipe
+        self.generation = 1
+        self.previous: Recipe | None = None  #: of the generation before, to return to
         self.unload = unload  #: takes its modules away, where they are its own
         self.state = PluginState.REGISTERED
-        self.stage = "initialize"  #: of its way up, for whoever hears that it failed
         self.rank = 0  #: the place in the order in which plugins came up
         self.is_initialized = False  #: its ``initialize`` has returned and its ``destroy`` was not called
         self.reason = ""  #: why it did not come up, if it did not
@@ -103,9 +115,16 @@ class Record:
     def info(self) -> PluginInfo:
         """Return it as data."""
         if self.hosted is None:
-            return PluginInfo(self.metadata, self.state, self.origin, self.granted)
-        confinement = dict(self.hosted.confinement)
-        return PluginInfo(self.metadata, self.state, self.origin, self.granted, Isolation.PROCESS, confinement)
+            return PluginInfo(self.metadata, self.state, self.origin, self.granted, generation=self.generation)
+        return PluginInfo(
+            self.metadata,
+            self.state,
+            self.origin,
+            self.granted,
+            Isolation.PROCESS,
+            dict(self.hosted.confinement),
+            self.generation,
+        )
 
     def note_state(self, state: PluginState) -> None:
         """Take note of a restart, or of quarantine."""
@@ -120,9 +139,8 @@ class Record:
         hosted, self.hosted = self.hosted, None
         if hosted is not None:
             hosted.release()
-        self.plugin = self.ctx = self.scope = self.handover = None
+        self.plugin = self.ctx = self.scope = self.recipe = self.previous = None
         self.declared = ()
-        self.again = ()
         unload, self.unload = self.unload, _nothing
         unload()
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from gridbus.bus import Scope
 from gridbus.channels.plugins import (
+    PLUGIN_CODE,
+    PLUGIN_CONFIGURE,
     PLUGIN_HEALTH,
     PLUGIN_LIST,
     PLUGIN_REGISTER,
     PLUGIN_RELOAD,
+    PLUGIN_ROLLBACK,
     PLUGIN_UNREGISTER,
     CheckHealth,
+    ConfigurePlugin,
     ListPlugins,
+    PluginCode,
     PluginInfo,
     PluginState,
     RegisterPlugin,
     ReloadPlugin,
+    RollBackPlugin,
     UnregisterPlugin,
 )
 from gridbus.manifest import PluginCategory, PluginHealth
@@ -49,8 +56,28 @@ class Managing(Protocol):
         """Take one down."""
         ...
 
-    async def reload_plugin(self, plugin_id: str, *, cascade: bool = False) -> PluginInfo:
-        """Take one down and bring it up again."""
+    async def reload_plugin(
+        self,
+        plugin_id: str,
+        *,
+        cascade: bool = False,
+        source: Any = None,
+        reason: str = "asked for",
+        files: Iterable[str] = (),
+    ) -> PluginInfo:
+        """Let a new generation of one take over."""
+        ...
+
+    async def rollback_plugin(self, plugin_id: str) -> PluginInfo:
+        """Return to the generation of one before."""
+        ...
+
+    async def configure_plugin(self, plugin_id: str, config: Any) -> PluginInfo:
+        """Give one another configuration."""
+        ...
+
+    def code_of(self, plugin_id: str) -> PluginCode:
+        """Return where the code of one is."""
         ...
 
 
@@ -72,10 +99,24 @@ def serve(scope: Scope, manager: Managing) -> None:
         return await manager.unregister_and_destroy(message.id, cascade=message.cascade)
 
     async def answer_reload(message: ReloadPlugin) -> PluginInfo:
-        return await manager.reload_plugin(message.id, cascade=message.cascade)
+        return await manager.reload_plugin(
+            message.id, cascade=message.cascade, source=message.source, reason=message.reason, files=message.files
+        )
+
+    async def answer_rollback(message: RollBackPlugin) -> PluginInfo:
+        return await manager.rollback_plugin(message.id)
+
+    async def answer_configure(message: ConfigurePlugin) -> PluginInfo:
+        return await manager.configure_plugin(message.id, message.config)
+
+    async def answer_code(plugin_id: str) -> PluginCode:
+        return manager.code_of(plugin_id)
 
     scope.serve(PLUGIN_LIST, answer_list)
     scope.serve(PLUGIN_HEALTH, answer_health, concurrency=_SIDE_BY_SIDE)
     scope.serve(PLUGIN_REGISTER, answer_register, concurrency=_SIDE_BY_SIDE)
     scope.serve(PLUGIN_UNREGISTER, answer_unregister, concurrency=_SIDE_BY_SIDE)
     scope.serve(PLUGIN_RELOAD, answer_reload, concurrency=_SIDE_BY_SIDE)
+    scope.serve(PLUGIN_ROLLBACK, answer_rollback, concurrency=_SIDE_BY_SIDE)
+    scope.serve(PLUGIN_CONFIGURE, answer_configure, concurrency=_SIDE_BY_SIDE)
+    scope.serve(PLUGIN_CODE, answer_code)

@@ -118,7 +118,7 @@ async def run_stage(
     return outcome.take()
 
 
-async def finish(bus: Bus, fn: Callable[[], Awaitable[None]], *, name: str) -> None:
+async def finish(bus: Bus, fn: Callable[[], Awaitable[object]], *, name: str) -> None:
     """Run ``fn`` to its end, whatever becomes of the caller meanwhile."""
     try:
         job = bus.start_job(fn, name=name, owner="manager")

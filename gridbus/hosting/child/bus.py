@@ -117,9 +117,13 @@ class ChildBus(Hearing):
 
     # --- for servers ---------------------------------------------------------------------------------------------
 
-    def request_mailbox(self, name: str, owner: str, topic: str, options: Options) -> RequestMailbox:
+    def request_mailbox(
+        self, name: str, owner: str, channel: Channel[Any, Any], options: Options, *, is_stream: bool
+    ) -> RequestMailbox:
         """Return a mailbox for requests; it is in the application that they wait."""
-        mailbox = RequestMailbox(name, owner, topic, options, activity=self._activity, reporter=self._reporter)
+        mailbox = RequestMailbox(
+            name, owner, channel, options, is_stream=is_stream, activity=self._activity, reporter=self._reporter
+        )
         mailbox.capacity = max(mailbox.capacity, options.concurrency)
         return mailbox
 
@@ -137,7 +141,7 @@ class ChildBus(Hearing):
             self._servers.pop(subscription, None)
             remove(subscription)
 
-        subscription = self._start(subject, mailbox, handler, options, forget)
+        subscription = self._start(subject, mailbox, handler, options, self._entering, forget)
         self._servers[subscription] = None
         return subscription
 

@@ -56,8 +56,13 @@ class Guards:
             if self._guards.pop(number, None) is not None:
                 remove(number)
 
+        def note(handle: Interceptor) -> None:
+            """Do nothing: it is the application that asks it."""
+
         pattern, call = check_pattern(topic), classify(fn)
-        handle = Interceptor(pattern, call, order=(priority, number), owner=owner, timeout=timeout, remove=forget)
+        handle = Interceptor(
+            pattern, call, order=(priority, number), owner=owner, timeout=timeout, enter=note, remove=forget
+        )
         declared = topic.payload_type if isinstance(topic, Topic) else object
         self._guards[number] = _Guard(handle, call, declared)
         return handle

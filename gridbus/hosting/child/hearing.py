@@ -206,6 +206,7 @@ class Hearing(Bus):
         priority: int = 0,
         owner: str = "app",
         timeout: float = 5.0,
+        live: bool = True,
     ) -> Any:
         """Let ``fn`` see drafts; as ``Bus.intercept``."""
         self._check_open()

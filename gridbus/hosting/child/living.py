@@ -14,6 +14,7 @@ from gridbus.hosting.child.conversation import conversation
 from gridbus.hosting.child.loading import declared_by, load
 from gridbus.hosting.child.logs import log_to
 from gridbus.hosting.child.session import Session
+from gridbus.hosting.coding import receive_code
 from gridbus.hosting.protocol import PROTOCOL, Hello, Loaded
 from gridbus.isolation.wire import ChildConnection, Kind, wire_failure
 from gridbus.plugins import Plugin
@@ -50,7 +51,8 @@ async def live(
     connection = ChildConnection(sock, peer, on_lost=lost)
     async with bus:
         try:
-            record = await load(hello)
+            codes = receive_code(descriptors) if hello.code.is_packed else {}
+            record = await load(hello, codes)
         except (Exception, SystemExit) as error:
             peer.send(Kind.ERROR, number, wire_failure(error))
             connection.close()
@@ -61,3 +63,4 @@ async def live(
         metadata = msgspec.to_builtins(record.metadata)
         peer.send(Kind.REPLY, number, Loaded(PROTOCOL, metadata, declared_by(record.plugin), confinement))
         await gone.wait()
+        record.release()

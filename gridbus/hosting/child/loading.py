@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from gridbus.bundles import PackedImporter
 from gridbus.errors import PluginError, PluginLoadError
 from gridbus.hosting.protocol import Code, Declared, Hello
 from gridbus.isolation.wire import type_path
@@ -17,7 +19,7 @@ from gridbus.manifest import PluginMetadata
 from gridbus.plugins import Plugin
 from gridbus.plugins.declare import Declaration, declarations
 from gridbus.plugins.failure import strip
-from gridbus.plugins.importing import import_entry, import_failure, import_folder, private_package
+from gridbus.plugins.importing import import_entry, import_failure, private_package
 from gridbus.plugins.loader import Loader
 from gridbus.plugins.record import Record
 
@@ -25,15 +27,22 @@ MAIN = "__gridbus_main__"
 """The name under which the application's own script is imported, so that it does not run as one."""
 
 
-async def load(hello: Hello) -> Record:
+async def load(hello: Hello, codes: Mapping[str, bytes]) -> Record:
     """Import and configure a plugin; nothing of it runs but its modules and its constructor.
+
+    Args:
+        hello: which.
+        codes: of a plugin that comes as a folder, its compiled code.
 
     Raises:
         PluginLoadError: its code cannot be imported; the message names file and line.
         PluginValidationError: its metadata or configuration cannot be used.
         PluginDependencyError: it needs another version of gridbus.
     """
-    found = _imported(hello)
+    importer = None
+    if hello.code.folder is not None:
+        importer = PackedImporter(private_package(hello.plugin_id), Path(hello.code.folder), codes)
+    found = _imported(hello, importer)
     if not (isinstance(found, type) and issubclass(found, Plugin)):
         what = found.__name__ if isinstance(found, type) else type(found).__name__
         raise PluginLoadError(
@@ -41,7 +50,10 @@ async def load(hello: Hello) -> Record:
         )
     if hello.metadata is not None:  # of a manifest, which speaks for the class
         found.metadata = msgspec.convert(hello.metadata, PluginMetadata)
-    return await Loader(timeout=inf).load(found, hello.config)  # of a class it imports nothing
+    record = await Loader(timeout=inf).load(found, hello.config)  # of a class it imports nothing
+    if importer is not None:
+        record.unload = importer.unload
+    return record
 
 
 def declared_by(plugin: Plugin[Any]) -> tuple[Declared, ...]:
@@ -60,7 +72,7 @@ def _declared(declaration: Declaration) -> Declared:
     return Declared(declaration.kind, name, None if permission is None else str(permission))
 
 
-def _imported(hello: Hello) -> Any:
+def _imported(hello: Hello, importer: PackedImporter | None) -> Any:
     code = hello.code
     plugin_id = hello.plugin_id or None
     folder = None if code.folder is None else Path(code.folder)
@@ -68,8 +80,8 @@ def _imported(hello: Hello) -> Any:
     try:
         if code.main is not None:
             _import_main(code.main)
-        if folder is not None:
-            return import_folder(folder, private_package(hello.plugin_id), code.entry)
+        if importer is not None:
+            return importer.import_entry(code.entry)
         return import_entry(_with_main(code))
     except MemoryError:
         raise

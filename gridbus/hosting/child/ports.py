@@ -9,6 +9,7 @@ from gridbus.bus import Job, Subscription
 from gridbus.bus.ask import RequestMailbox
 from gridbus.bus.mailbox import Mailbox
 from gridbus.bus.options import Options
+from gridbus.channels import Channel
 from gridbus.hosting.protocol import Subscribe
 
 
@@ -19,7 +20,9 @@ class Ports(Protocol):
         """Run an async function in the background."""
         ...
 
-    def request_mailbox(self, name: str, owner: str, topic: str, options: Options) -> RequestMailbox:
+    def request_mailbox(
+        self, name: str, owner: str, channel: Channel[Any, Any], options: Options, *, is_stream: bool
+    ) -> RequestMailbox:
         """Return a mailbox for requests."""
         ...
 

@@ -69,7 +69,7 @@ class Servers:
         if any(server.channel.name == channel.name and server.owner == owner for server in self._open.values()):
             raise AlreadyServed(f"{owner!r} serves {channel.name} already; close that server first")
         name = name_of(fn)
-        mailbox = self._ports.request_mailbox(name, owner, channel.name, options)
+        mailbox = self._ports.request_mailbox(name, owner, channel, options, is_stream=is_stream)
 
         def remove(subscription: Subscription) -> None:
             if self._open.pop(number, None) is None:

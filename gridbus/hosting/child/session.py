@@ -13,12 +13,13 @@ from gridbus.errors import PluginStateError
 from gridbus.events.system import PluginLimitReached
 from gridbus.hosting.child.bus import ChildBus
 from gridbus.hosting.child.storage import RemoteStorage
-from gridbus.hosting.protocol import Intercept, Ready, Refusal, Serve, Start
+from gridbus.hosting.protocol import Intercept, Ready, Refusal, Serve, Start, Succeed
 from gridbus.isolation.wire import Peer, pack, unpack
 from gridbus.manifest import Permission, PluginHealth
 from gridbus.manifest.permissions import as_permission
 from gridbus.plugins import Plugin, PluginContext
 from gridbus.plugins.allowance import Allowance
+from gridbus.plugins.config import check_config, read_config, refuse_config, type_argument
 from gridbus.plugins.declare import Declaration, declarations
 from gridbus.plugins.grants import Grants
 from gridbus.plugins.rate import Rate
@@ -52,6 +53,8 @@ class Session:
             "intercept": self.intercept,
             "health": self.health,
             "snapshot": self.snapshot,
+            "succeed": self.succeed,
+            "configure": self.configure,
             "destroy": self.destroy,
             "ping": self.ping,
             "grants": self.grants,
@@ -61,15 +64,15 @@ class Session:
         """Initialize the plugin; return what it declares, which goes live when the application has it.
 
         Raises:
-            Exception: what ``restore_state`` or ``initialize`` raised, or a declaration that cannot work.
+            Exception: what ``initialize`` or ``restore_state`` raised, or a declaration that cannot work.
         """
         plugin, bus = self._plugin, self._bus
         declared = declarations(type(plugin))
         ctx = self._open(tuple(map(as_permission, start.granted)), declared)
-        if start.state is not None:
-            await _run(lambda: plugin.restore_state(unpack(start.state or b"", object), start.from_version))
         await _run(lambda: plugin.initialize(ctx))
         self._record.is_initialized = True
+        if start.state is not None:
+            await self._restore(start.state, start.from_version)
         bus.collect()
         verbs: dict[str, Callable[..., object]] = {"on": ctx.on, "serves": ctx.serve, "intercepts": ctx.intercept}
         try:
@@ -98,6 +101,26 @@ class Session:
         """Return what the plugin hands on to its next life."""
         state = await _run(self._plugin.snapshot_state)
         return None if state is None else pack(state)
+
+    async def succeed(self, wanted: Succeed, info: Any = None) -> None:
+        """Take what an earlier generation left, and do what remains before this one takes over."""
+        if wanted.state is not None:
+            await self._restore(wanted.state, wanted.from_version)
+        await _run(lambda: self._plugin.on_hot_reload(wanted.from_version))
+
+    async def configure(self, config: Any, info: Any = None) -> bool:
+        """Take another configuration; return whether the plugin can as it runs."""
+        plugin, cls = self._plugin, type(self._plugin)
+        if cls.reconfigure is Plugin.reconfigure:
+            return False
+        wanted = read_config(cls, type_argument(cls, Plugin), config, {})
+        refuse_config(cls, check_config(plugin, wanted))
+        if await _run(lambda: plugin.reconfigure(wanted)) is NotImplemented:
+            return False
+        plugin.config = wanted
+        if self._record.ctx is not None:
+            self._record.ctx.config = wanted
+        return True
 
     async def ping(self, nothing: None, info: Any = None) -> None:
         """Do nothing: that this is answered says that the loop turns."""
@@ -166,6 +189,9 @@ class Session:
             connector=self._connector,
         )
         return record.ctx
+
+    async def _restore(self, state: bytes, from_version: str) -> None:
+        await _run(lambda: self._plugin.restore_state(unpack(state, object), from_version))
 
     async def _request(self, permission: Permission) -> tuple[Permission, ...]:
         return tuple(map(as_permission, await self._peer.call("request_permission", str(permission))))

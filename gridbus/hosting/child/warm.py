@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 
+from gridbus.bundles import read_bundle
 from gridbus.events.grid import ROW_UPDATE, RowUpdated
 from gridbus.hosting.child.handshake import read_hello
 from gridbus.hosting.child.living import live
+from gridbus.hosting.coding import anonymous_file, pack_code
 from gridbus.hosting.protocol import PROTOCOL, Code, Hello, Occurrence, Published, Ready, Serve, Start
 from gridbus.isolation.sandbox import SandboxSpec, prepare
 from gridbus.isolation.wire import FrameReader, Kind, encode_frame, pack, type_path
-from gridbus.plugins.importing import private_package, unload
 
 _SAMPLE = "sample"
 _EVENTS = 300  # enough for the interpreter to have specialized what runs for each event
@@ -30,11 +31,12 @@ def warm(*, events: int = _EVENTS) -> None:
     """Go once through the life of a plugin's process but for confining it; nothing of it stays."""
     prepare()
     folder = Path(__file__).parent / _SAMPLE
-    code = Code("plugin:Sample", str(folder))
+    code = Code("plugin:Sample", str(folder), is_packed=True)
     hello = Hello(PROTOCOL, PROTOCOL, _SAMPLE, code, None, None, SandboxSpec(), logging.DEBUG, "")
     ours, theirs = socket.socketpair()
     descriptors, passed = socket.socketpair()
-    with ours, theirs, descriptors, passed, _log_kept():
+    with ours, theirs, descriptors, passed, anonymous_file(pack_code(read_bundle(folder))) as file, _log_kept():
+        socket.send_fds(descriptors, [b"\0"], [file.fileno()])
         ours.sendall(encode_frame(Kind.HELLO, 1, hello))
         number, came = read_hello(theirs)
         loop = asyncio.new_event_loop()
@@ -43,7 +45,6 @@ def warm(*, events: int = _EVENTS) -> None:
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
-            unload(private_package(_SAMPLE), folder)
 
 
 async def _live_briefly(

@@ -7,6 +7,7 @@ import os
 import sys
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -14,7 +15,7 @@ import msgspec
 
 from gridbus.bus import Bus, Job
 from gridbus.errors import SandboxError
-from gridbus.hosting.parent.compiling import compile_folder
+from gridbus.hosting.coding import pack_code
 from gridbus.hosting.parent.life import Life
 from gridbus.hosting.parent.nursery import Nursery
 from gridbus.hosting.parent.places import app_paths, readable_places
@@ -118,8 +119,6 @@ class ProcessHost:
             logger.warning("plugin %r runs without a whole sandbox: see gridbus doctor", name)
         if self._beating is None:
             self._beating = self._bus.start_job(self._beat, name="heartbeat of processes", owner="manager")
-        if request.folder is not None:
-            await anyio.to_thread.run_sync(compile_folder, request.folder)
         start = partial(self._start, request, report.holds and self._is_confined)
         plugin = HostedPlugin(self._around, start, plugin_id=name)
         try:
@@ -144,11 +143,14 @@ class ProcessHost:
             for plugin in tuple(self._plugins):
                 plugin.ping()
 
-    async def _start(self, request: HostRequest, confined: bool, granted: tuple[Permission, ...] | None = None) -> Life:
+    async def _start(
+        self, request: HostRequest, confined: bool, config: Any, granted: tuple[Permission, ...] | None
+    ) -> Life:
         spec = self._spec(request, confined, request.granted if granted is None else granted)
         code = Code(
             request.entry,
             None if request.folder is None else str(request.folder),
+            request.bundle is not None,
             request.main,
             tuple(map(str, filter(None, (request.site, *app_paths(request))))),
         )
@@ -157,14 +159,17 @@ class ProcessHost:
             PROTOCOL,
             request.metadata.id,
             code,
-            request.config,
+            config,
             msgspec.to_builtins(request.metadata) if request.is_known else None,
             spec,
             logging.getLogger("gridbus.plugin").getEffectiveLevel(),
             vars(sys.modules["gridbus"])["__version__"],
         )
+        packed = None if request.bundle is None else await anyio.to_thread.run_sync(pack_code, request.bundle)
         child = await self._nursery.take()
         life = Life(self._around, request, child, hello)
+        if packed is not None:
+            life.pass_file(packed)
         try:
             await life.load()
         except BaseException:

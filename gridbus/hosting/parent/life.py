@@ -15,6 +15,7 @@ import msgspec
 
 from gridbus.bus.relay import RemoteFailure
 from gridbus.errors import PeerGone, PluginCrashed, ProtocolViolation
+from gridbus.hosting.coding import anonymous_file
 from gridbus.hosting.parent.exits import Verdict, judge
 from gridbus.hosting.parent.output import LineRate, Output, open_outputs
 from gridbus.hosting.parent.relays import Relays
@@ -242,6 +243,11 @@ class Life:
         return self.usage.rss_bytes if rusage is None else rusage.max_rss_bytes
 
     # --- what the process says -----------------------------------------------------------------------------------
+
+    def pass_file(self, content: bytes) -> None:
+        """Send a file without a name into the process."""
+        with anonymous_file(content) as file:
+            self.pass_descriptor(file.fileno())
 
     def pass_descriptor(self, descriptor: int) -> None:
         """Send an open descriptor into the process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
@@ -40,12 +41,14 @@ from gridbus.hosting.parent.relays import Relays
 from gridbus.hosting.parent.restarts import Restarts
 from gridbus.hosting.parent.surroundings import Surroundings
 from gridbus.hosting.protocol import Start as StartCall
+from gridbus.hosting.protocol import Succeed
 from gridbus.isolation.meter import ProcessUsage, Reached
-from gridbus.isolation.wire import Peer, unpack
+from gridbus.isolation.wire import Peer, pack, unpack
 from gridbus.manifest import Permission, PluginHealth, PluginMetadata
 from gridbus.plugins import HostedDeclaration, PluginContext
+from gridbus.plugins.hosting import PackedState
 
-Start: TypeAlias = Callable[[tuple[Permission, ...] | None], Awaitable[Life]]
+Start: TypeAlias = Callable[[Any, tuple[Permission, ...] | None], Awaitable[Life]]
 
 _GRACE = 1.0  # seconds that a process is given to end after its plugin was destroyed
 
@@ -68,7 +71,8 @@ class HostedPlugin:
 
         Args:
             around: what it shares with the others.
-            start: returns a ``Life`` whose plugin is loaded; gets what is granted now, None at first.
+            start: returns a ``Life`` whose plugin is loaded; gets its configuration, and what is granted now, None at
+                first.
             plugin_id: its id.
         """
         self.id = plugin_id
@@ -95,7 +99,7 @@ class HostedPlugin:
             PluginLoadError, PluginValidationError: as inline.
             IsolationError: the process did not come up.
         """
-        self._life = await self._start(None)
+        self._life = await self._start(config, None)
         loaded = self._life.loaded
         self.config, self.confinement = config, loaded.confinement
         try:
@@ -146,13 +150,22 @@ class HostedPlugin:
         health: PluginHealth = unpack(await peer.call("health", None), PluginHealth)
         return health
 
-    async def snapshot_state(self) -> bytes | None:
+    async def snapshot_state(self) -> PackedState | None:
         """Return the plugin's state, packed; None where it has none."""
-        return None if self.peer is None else await self.peer.call("snapshot", None)
+        data = None if self.peer is None else await self.peer.call("snapshot", None)
+        return None if data is None else PackedState(data, partial(unpack, data, object))
 
-    def give_state(self, state: bytes | None, from_version: str) -> None:
-        """Hand over what an earlier life left, for ``restore_state`` before ``initialize``."""
-        self._given = (state, from_version)
+    async def succeed(self, state: Any, from_version: str) -> None:
+        """Restore what an earlier generation left, here or elsewhere, and do what remains before this takes over."""
+        data = state.data if isinstance(state, PackedState) else None if state is None else pack(state)
+        await self._there().call("succeed", Succeed(data, from_version))
+
+    async def reconfigure(self, config: Any) -> bool:
+        """Give the plugin another configuration; return whether it took it as it runs."""
+        is_taken: bool = await self._there().call("configure", config)
+        if is_taken:
+            self.config = config  # the next process begins with it
+        return is_taken
 
     def release(self) -> None:
         """Let go of the process, however it is."""
@@ -218,13 +231,19 @@ class HostedPlugin:
         """
         if restart and self._life is not None:
             with suppress(Exception):  # what it cannot tell, it cannot keep
-                self._given = (await self.snapshot_state(), self.metadata.version)
+                state = await self.snapshot_state()
+                self._given = (None if state is None else state.data, self.metadata.version)
             self.peer = None
             self._life.end_for(Verdict("grants", "its permissions changed, which takes a new process"))
             while self.peer is None and self._ended is None:
                 await self._changed.wait()
         elif self.peer is not None:
             await self.peer.call("grants", tuple(map(str, granted)))
+
+    def _there(self) -> Peer:
+        if self.peer is None:
+            raise PluginCrashed(f"the process of plugin {self.id!r} is gone", self.id)
+        return self.peer
 
     async def _begin(self, life: Life) -> None:
         relays = self._relays
@@ -276,7 +295,7 @@ class HostedPlugin:
         waiting = relays.waiting
         try:
             with anyio.fail_after(self.metadata.limits.initialize_timeout):
-                self._life = await self._start(self.ctx.granted)
+                self._life = await self._start(self.config, self.ctx.granted)
                 self.confinement = self._life.loaded.confinement
                 await self._begin(self._life)
         except Exception as error:  # whatever its modules or its ``initialize`` raise

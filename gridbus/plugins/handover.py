@@ -1,0 +1,73 @@
+"""What a generation of a plugin leaves to the next."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from gridbus.bus import Bus
+from gridbus.channels.plugins import PluginState
+from gridbus.plugins.hosting import PackedState
+from gridbus.plugins.plugin import Plugin
+from gridbus.plugins.record import Record
+from gridbus.plugins.stage import run_stage
+
+
+def has_state(record: Record) -> bool:
+    """Tell whether a plugin may have something to hand on; of one that runs elsewhere only it knows."""
+    if record.state is not PluginState.RUNNING:
+        return False
+    return record.hosted is not None or _overrides(record.plugin, "snapshot_state")
+
+
+async def snapshot(bus: Bus, record: Record) -> Any:
+    """Return a plugin's state; None where it has none.
+
+    Raises:
+        Exception, SystemExit: what ``snapshot_state`` raised.
+        TimeoutError: it took longer than the plugin's ``destroy_timeout``.
+    """
+    plugin = record.plugin
+    if plugin is None or not has_state(record):
+        return None
+    return await run_step(bus, record, plugin.snapshot_state, name="snapshot", timeout=_of_leaving(record))
+
+
+async def succeed(bus: Bus, record: Record, state: Any, from_version: str) -> None:
+    """Let a new generation restore a state, and do what remains before it takes over.
+
+    Raises:
+        Exception, SystemExit: what ``restore_state`` or ``on_hot_reload`` raised.
+        TimeoutError: they took longer than the plugin's ``initialize_timeout``.
+    """
+    plugin, hosted = record.plugin, record.hosted
+    timeout = record.metadata.limits.initialize_timeout
+    if hosted is not None:
+        await run_step(bus, record, lambda: hosted.succeed(state, from_version), name="restore", timeout=timeout)
+        return
+    assert isinstance(plugin, Plugin)
+    if isinstance(state, PackedState):
+        state = state.unpacked()
+    if state is not None:
+        await run_step(bus, record, lambda: plugin.restore_state(state, from_version), name="restore", timeout=timeout)
+    if _overrides(plugin, "on_hot_reload"):
+        await run_step(bus, record, lambda: plugin.on_hot_reload(from_version), name="hot reload", timeout=timeout)
+
+
+async def run_step(bus: Bus, record: Record, fn: Callable[[], Any], *, name: str, timeout: float) -> Any:
+    """Return what a method of a plugin returns, plain or async, within a time."""
+
+    async def run() -> Any:
+        result = fn()
+        return await result if inspect.isawaitable(result) else result
+
+    return await run_stage(bus, run, name=f"{name} of plugin {record.id!r}", owner=record.id, timeout=timeout)
+
+
+def _overrides(plugin: object, method: str) -> bool:
+    return getattr(type(plugin), method) is not getattr(Plugin, method)
+
+
+def _of_leaving(record: Record) -> float:
+    return record.metadata.limits.destroy_timeout
