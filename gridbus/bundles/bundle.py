@@ -1,0 +1,80 @@
+"""The code of one generation of a plugin, in memory."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Mapping
+from pathlib import Path
+from types import CodeType
+
+import attrs
+
+from gridbus.bundles.settling import Stamp
+
+
+@attrs.frozen
+class SourceFile:
+    """One file of code, or the manifest, as it was read."""
+
+    path: str  #: below the bundle's folder, with slashes
+    data: bytes = attrs.field(repr=lambda data: f"<{len(data):,} bytes>")
+    digest: bytes = attrs.field(repr=bytes.hex)  #: SHA-256 of the data
+    stamp: Stamp | None = attrs.field(default=None, eq=False, repr=False)  #: of the file, when it was read
+    is_sure: bool = attrs.field(default=False, eq=False, repr=False)  #: nothing can have changed under that stamp
+    compiled: dict[str, CodeType] = attrs.field(factory=dict, eq=False, repr=False)
+    """By file name; shared by all that were read from the same content."""
+
+
+@attrs.frozen(eq=False)
+class Bundle:
+    """A folder's code as it was at one moment.
+
+    An unchanged file is shared with the bundle that was known when this one was read, its code too, so that to keep
+    earlier bundles costs what differs.
+    """
+
+    folder: Path  #: absolute; links are not resolved, so that people find the files under the names they gave them
+    files: Mapping[str, SourceFile] = attrs.field(repr=lambda files: f"<{len(files)}>")
+    """The files of code and the manifest, by path, sorted."""
+    data: Mapping[str, tuple[int, int]] = attrs.field(repr=lambda data: f"<{len(data)}>")
+    """Size and mtime in ns of each other file, by path, sorted; their contents stay on the disk."""
+    digest: str  #: over names and contents of the files, and names, sizes and times of the data; hexadecimal
+    missed: dict[str, float] = attrs.field(factory=dict, repr=False)
+    """Files that a later reading did not find, and when (monotonic) it missed them first."""
+
+    def code(self, path: str) -> CodeType:
+        """Return the compiled code of a file.
+
+        Raises:
+            SyntaxError: it is not Python; names the author's file.
+        """
+        file = self.files[path]
+        name = str(self.folder / path)
+        code = file.compiled.get(name)
+        if code is None:
+            code = file.compiled.setdefault(name, _compile(file.data, name))
+        return code
+
+    def packed(self) -> dict[str, bytes]:
+        """Return the compiled code of all files as bytes, for another process of the same interpreter.
+
+        Raises:
+            SyntaxError: one is not Python; names the author's file.
+        """
+        return {path: marshal.dumps(self.code(path)) for path in self.files if path.endswith(".py")}
+
+    def changed_since(self, other: Bundle) -> tuple[str, ...]:
+        """Return the paths that were added, changed or removed between ``other`` and this bundle, sorted."""
+        now: dict[str, object] = {path: file.digest for path, file in self.files.items()} | dict(self.data)
+        then: dict[str, object] = {path: file.digest for path, file in other.files.items()} | dict(other.data)
+        return tuple(sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path)))
+
+
+def _compile(data: bytes, name: str) -> CodeType:
+    try:
+        code: CodeType = compile(data, name, "exec", dont_inherit=True)
+    except ValueError as error:  # null bytes, which later versions of Python call a syntax error too
+        if isinstance(error, UnicodeError):
+            raise
+        raise SyntaxError(str(error), (name, 1, None, None)) from None
+    return code
