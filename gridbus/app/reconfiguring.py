@@ -181,7 +181,7 @@ class Reconfiguring:
             if "use" in remade:
                 changed["source"] = new.use or plugin_id
             if has_config:
-                changed["config"] = dict(new.config) or None
+                changed["config"] = dict(new.config)  # empty: the defaults, where None would keep it as it is
             keys = ", ".join([*remade, *(["config"] if has_config else [])])
             reload = partial(self._manager.reload_plugin, plugin_id, **changed)
             if await self._step(plugin_id, "", note, f"{keys} not applied", reload):

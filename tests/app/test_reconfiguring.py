@@ -42,6 +42,16 @@ class Listener(Plugin[Options]):
         pass
 
 
+class Patient(Listener):
+    """Takes another configuration as it runs."""
+
+    metadata = PluginMetadata(id="patient", name="Patient", version="1.0")
+
+    def reconfigure(self, config: Options) -> None:
+        if not config.greeting:
+            raise ValueError("it has to greet")
+
+
 class Follower(Plugin):
     """Needs the listener."""
 
@@ -215,6 +225,36 @@ async def test_what_makes_a_new_generation_is_applied_at_once(manager: Manager, 
         ("reload", "listener", {"isolation": Isolation.PROCESS, "limits": None}),
     ]
     assert new.running.plugins["listener"] == apart
+
+
+async def test_a_plugin_takes_its_configuration_as_it_runs_or_as_a_new_generation(told: Told) -> None:
+    """What it refuses leaves it as it was, and the others get theirs."""
+    async with Bus() as bus, PluginManager(bus) as manager:
+        new = Reconfiguring(manager, Path("gridbus.toml"), AppConfig(), tell=told)
+        await new.apply(AppConfig(plugins=plugins(patient=None, listener=None)))
+        told.clear()
+        for greeting in ("hello", ""):
+            wanted = {"config": {"greeting": greeting}}
+            both = {"patient": PluginConfig(use=f"{HERE}:Patient", **wanted), "listener": listener(**wanted)}
+            await new.apply(AppConfig(plugins=both))
+        assert told[:2] == ["applied: plugins.patient.config: applied", "applied: plugins.listener.config: applied"]
+        assert told[2].startswith("failed: plugins.patient.config: not applied: ")
+        assert "it has to greet" in told[2]
+        assert told[3:] == ["applied: plugins.listener.config: applied"]
+        assert [(info.id, info.generation) for info in manager.list_plugins()] == [("patient", 1), ("listener", 3)]
+        assert new.running.plugins["patient"].config == {"greeting": "hello"}
+
+
+async def test_limits_hold_from_the_next_generation_on(told: Told) -> None:
+    """And the plugin's own again where they are taken out."""
+    async with Bus() as bus, PluginManager(bus) as manager:
+        new = Reconfiguring(manager, Path("gridbus.toml"), AppConfig(), tell=told)
+        for limits in ({}, {"health_timeout": 1.5}, {}):
+            await new.apply(AppConfig(plugins={"listener": listener(limits=limits)}))
+            info = manager.get_plugin("listener")
+            assert info.metadata.limits.health_timeout == limits.get("health_timeout", 5.0)
+        assert info.generation == 3
+    assert told[1:] == ["applied: plugins.listener: reloaded with its new limits"] * 2
 
 
 async def test_permissions_are_granted_and_revoked_by_difference(
