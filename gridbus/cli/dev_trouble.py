@@ -17,6 +17,7 @@ _MOST_BYTES = 1 << 20  #: of a file whose lines are shown
 _MOST_TOLD = 400  #: characters of a message in a line
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
 _IN_MESSAGE = re.compile(r"\(([^()\n]+):(\d+)\)")
+_WRAPPED = re.compile(r"plugin .* cannot be imported: (\w+)(?:: (.*))?", re.DOTALL)
 _OF_SYNTAX = re.compile(r" \([^()]*, line \d+\)")  # what str(SyntaxError) ends with: the place, once more
 
 
@@ -68,10 +69,14 @@ def of_error(error: PluginError, folder: Path, what: str) -> Trouble:
 
 def of_reload(fact: PluginReloadFailed, folder: Path) -> Trouble:
     """Return why a plugin could not be reloaded."""
-    message = _OF_SYNTAX.sub("", fact.message) if fact.error.endswith("SyntaxError") else fact.message
+    error, message = fact.error, fact.message
+    if wrapped := _WRAPPED.fullmatch(message):
+        error, message = wrapped[1], wrapped[2] or ""
+    if error in ("SyntaxError", "IndentationError", "TabError"):
+        message = _OF_SYNTAX.sub("", message)
     place = (fact.file, fact.line) if fact.file is not None else _place_in(fact.traceback or fact.message, folder)
     what = "reload failed" if fact.stage in ("read", "load") else f"reload failed at {fact.stage}"
-    return _trouble(what, fact.error, message, place, folder)
+    return _trouble(what, error, message, place, folder)
 
 
 def of_stage(fact: PluginFailed, folder: Path) -> Trouble:
