@@ -73,8 +73,10 @@ class Bundle:
 def _compile(data: bytes, name: str) -> CodeType:
     try:
         code: CodeType = compile(data, name, "exec", dont_inherit=True)
-    except ValueError as error:  # null bytes, which later versions of Python call a syntax error too
-        if isinstance(error, UnicodeError):
+    except (SyntaxError, ValueError) as error:
+        if isinstance(error, SyntaxError) and error.filename:
             raise
-        raise SyntaxError(str(error), (name, 1, None, None)) from None
+        # of null bytes Python says neither file nor line, and some versions say it by a ValueError
+        line = data[: data.find(b"\0") + 1].count(b"\n") + 1
+        raise SyntaxError(str(error), (name, line, None, None)) from None
     return code
