@@ -36,11 +36,12 @@ def contract_of(channels: Iterable[Channel[Any, Any]], streams: Collection[str] 
         channels: that are served.
         streams: names of those that reply with streams.
     """
+    hints: dict[type[Any], dict[str, Any]] = {}  # looking them up takes longest
     return {
         channel.name: json.dumps(
             {
-                "takes": _side(channel.message_type, getattr(channel, "message_name", None)),
-                "replies": _side(channel.reply_type, getattr(channel, "reply_name", None)),
+                "takes": _side(channel.message_type, getattr(channel, "message_name", None), hints),
+                "replies": _side(channel.reply_type, getattr(channel, "reply_name", None), hints),
                 "is_stream": channel.name in streams,
             },
             ensure_ascii=False,
@@ -164,10 +165,10 @@ def _defined(
     return f"{name}({', '.join(['...', *parts] if without else parts)})"
 
 
-def _side(annotation: Any, name: str | None) -> dict[str, Any]:
+def _side(annotation: Any, name: str | None, hints: dict[type[Any], dict[str, Any]]) -> dict[str, Any]:
     if name is not None:
         return {"type": re.sub(r"(?<=\w):(?=\w)", ".", _as_text(name)), "types": {}, "by_name": True}
-    describer = _Describer()
+    describer = _Describer(hints)
     text = describer.text(annotation)
     return {"type": text, "types": describer.types, "by_name": False}
 
@@ -175,7 +176,8 @@ def _side(annotation: Any, name: str | None) -> dict[str, Any]:
 class _Describer:
     """Writes types as expressions, and in ``types`` what the names in them stand for."""
 
-    def __init__(self) -> None:
+    def __init__(self, hints: dict[type[Any], dict[str, Any]]) -> None:
+        self._hints = hints
         self.types: dict[str, dict[str, Any]] = {}
         self._owners: dict[str, Any] = {}
         self._depth = 0
@@ -237,7 +239,9 @@ class _Describer:
         shape = _shape(kind)
         if shape is None:
             return None
-        known, given = _hints(kind), self._inherited(kind, given)
+        if kind not in self._hints:
+            self._hints[kind] = _hints(kind)
+        known, given = self._hints[kind], self._inherited(kind, given)
         fields = [
             [name, self.text(known.get(name, declared), given), _is_optional(known.get(name), has_default)]
             for name, declared, has_default in _fields(kind, shape)
