@@ -103,7 +103,7 @@ def _screen(console: Console) -> Iterator[Screen | None]:
 def _ending(board: Board) -> str:
     if board.info is None:
         return f"{board.name}: ended; it never ran"
-    return f"{board.name}: ended; reloads: {board.reloads}, failed: {board.failed}; events: {board.figures}"
+    return f"{board.name}: ended; reloads: {board.reloads}, failed: {board.failed}; events since: {board.figures}"
 
 
 def _obstacle(folder: Path, file: Path | None) -> str | None:

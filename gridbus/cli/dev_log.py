@@ -6,8 +6,11 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from gridbus.errors import PluginReloadError
+
 _OF_PLUGINS = ("gridbus.plugin.", "gridbus_plugin_")  # a plugin's own logger, and those of its modules
 _TOLD_AS_FACTS = ("gridbus.bus", "gridbus.plugins")  # failures, which are published as well
+_OF_RELOADS = ("gridbus.plugins", "gridbus.reload")
 
 
 class _Passing(logging.Handler):
@@ -39,5 +42,31 @@ def plugin_log(show: Callable[[str], object]) -> Iterator[None]:
         root.setLevel(level)
 
 
+@contextmanager
+def failed_reloads_told_once() -> Iterator[None]:
+    """Log nothing of reloads that failed for as long as the block runs: whoever listens to the bus tells them."""
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return not _is_failed_reload(record)
+
+    loggers = [logging.getLogger(name) for name in _OF_RELOADS]
+    for logger in loggers:
+        logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_news)
+
+
 def _is_told(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR and record.name in _TOLD_AS_FACTS
+    return (record.levelno >= logging.ERROR and record.name in _TOLD_AS_FACTS) or _is_failed_reload(record)
+
+
+def _is_failed_reload(record: logging.LogRecord) -> bool:
+    if record.name not in _OF_RELOADS:
+        return False
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return any(
+        isinstance(argument, PluginReloadError) for argument in arguments
+    ) or "is not reloaded, and goes on" in str(record.msg)

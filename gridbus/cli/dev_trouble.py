@@ -46,7 +46,7 @@ class Trouble:
     def excerpt(self) -> tuple[str, ...]:
         """Return the lines of source with their numbers, the one that is meant with a marker."""
         numbers = range(self.first, self.first + len(self.source))
-        width = len(str(self.first + len(self.source)))
+        width = len(str(self.first + len(self.source) - 1))
         return tuple(
             f"{'>' if number == self.line else ' '} {number:>{width}} {text}".rstrip()
             for number, text in zip(numbers, self.source, strict=True)

@@ -95,6 +95,11 @@ class Running:
             if line.startswith(start):
                 return line
 
+    def rest(self) -> list[str]:
+        """Return the lines that are left, once it has ended."""
+        self._reader.join(SECONDS)
+        return [self._told.get() for _ in range(self._told.qsize())]
+
     def types(self, line: str) -> None:
         """Write a line to it."""
         assert self.process.stdin is not None
@@ -146,6 +151,7 @@ def test_a_run_that_watches_reloads_until_a_signal(start: Callable[..., Running]
     assert told.startswith("plugin greeter: reload failed: greeter.py:8: SyntaxError: ")
     assert told.endswith("; generation 2 goes on")
     assert running.ends(signal.SIGINT) == 130
+    assert all(line.startswith("plugin greeter: ") for line in running.rest())  # nobody else told of it too
     assert running.process.stdout is not None
     summary = json.loads(running.process.stdout.read())
     assert (summary["rows"], summary["interrupted"]) == (2, "SIGINT")
@@ -173,7 +179,7 @@ def test_an_author_saves_and_sees(start: Callable[..., Running], folder: Path, i
     running.types("h")
     assert running.until("greeter: health") == "greeter: health: healthy"
     running.types("q")
-    assert running.until("greeter: ended").startswith("greeter: ended; reloads: 2, failed: 1; events: ")
+    assert running.until("greeter: ended").startswith("greeter: ended; reloads: 2, failed: 1; events since: ")
     assert running.ends() == 0
 
 
