@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import attrs
 import pytest
 
@@ -234,8 +232,9 @@ async def test_a_plugin_takes_its_configuration_as_it_runs_or_as_a_new_generatio
         await new.apply(AppConfig(plugins=plugins(patient=None, listener=None)))
         told.clear()
         for greeting in ("hello", ""):
-            wanted = {"config": {"greeting": greeting}}
-            both = {"patient": PluginConfig(use=f"{HERE}:Patient", **wanted), "listener": listener(**wanted)}
+            wanted = {"greeting": greeting}
+            patient = PluginConfig(use=f"{HERE}:Patient", config=wanted)
+            both = {"patient": patient, "listener": listener(config=wanted)}
             await new.apply(AppConfig(plugins=both))
         assert told[:2] == ["applied: plugins.patient.config: applied", "applied: plugins.listener.config: applied"]
         assert told[2].startswith("failed: plugins.patient.config: not applied: ")
@@ -249,7 +248,8 @@ async def test_limits_hold_from_the_next_generation_on(told: Told) -> None:
     """And the plugin's own again where they are taken out."""
     async with Bus() as bus, PluginManager(bus) as manager:
         new = Reconfiguring(manager, Path("gridbus.toml"), AppConfig(), tell=told)
-        for limits in ({}, {"health_timeout": 1.5}, {}):
+        given: tuple[dict[str, float], ...] = ({}, {"health_timeout": 1.5}, {})
+        for limits in given:
             await new.apply(AppConfig(plugins={"listener": listener(limits=limits)}))
             info = manager.get_plugin("listener")
             assert info.metadata.limits.health_timeout == limits.get("health_timeout", 5.0)
@@ -331,89 +331,6 @@ async def test_what_needs_a_restart_is_told_once(manager: Manager, told: Told) -
     assert new.running.name == "app"
 
 
-class Watcher:
-    """Notes the folders, and yields what a test sends."""
-
-    def __init__(self) -> None:
-        self.folders: set[Path] = set()
-        self.watches = 0
-        self.send, self._receive = anyio.create_memory_object_stream[set[Path]](10)
-
-    async def changes(self, folders: Collection[Path]) -> AsyncGenerator[set[Path], None]:
-        self.folders |= set(folders)
-        self.watches += 1
-        async for paths in self._receive:
-            yield paths
-
-    def close(self) -> None:
-        self.send.close()
-        self._receive.close()
-
-
-async def test_the_file_is_followed(manager: Manager, told: Told, tmp_path: Path) -> None:
-    """Changes of other files in its folder are nothing to it; a file that cannot be used leaves all as it was."""
-    path = tmp_path / "gridbus.toml"
-    await write(path, {"listener": f'use = "{HERE}:Listener"'})
-    watcher = Watcher()
-    new = Reconfiguring(manager, path, AppConfig(), tell=told, quiet=0)
-    async with anyio.create_task_group() as group:
-        group.start_soon(new.run, watcher)
-        with anyio.fail_after(10):
-            await watcher.send.send({tmp_path / "notes.txt"})
-            await watcher.send.send({path})
-            await until(lambda: told == ["applied: plugins.listener: added"])
-            await anyio.Path(path).write_text("[plugins.listener]\nlimits = { healt_timeout = 1 }\n")
-            await watcher.send.send({path})
-            await until(lambda: len(told) == 2)
-            await anyio.Path(path).write_text("[plugins.listener\n")
-            await watcher.send.send({path})
-            await until(lambda: len(told) == 3)
-            await write(path, {"listener": f'use = "{HERE}:Listener"', "follower": f'use = "{HERE}:Follower"'})
-            await watcher.send.send(set())  # some may have been missed
-            await until(lambda: len(told) == 4)
-            await watcher.send.send({tmp_path})  # it went away, and was there again
-            await until(lambda: watcher.watches == 2)
-        group.cancel_scope.cancel()
-    watcher.close()
-    assert watcher.folders == {tmp_path}
-    assert told[1].startswith(f"failed: {path}: ")
-    assert "healt_timeout" in told[1]
-    assert told[2].startswith(f"failed: {path}: no valid TOML: ")
-    assert told[2].endswith("; all stays as it was")
-    assert told[3] == "applied: plugins.follower: added"
-    assert ids(manager) == ["listener", "follower"]
-
-
-async def test_a_problem_names_the_plugin_that_it_is_about(manager: Manager, tmp_path: Path) -> None:
-    """Whoever shows plugins can show it there."""
-    path = tmp_path / "gridbus.toml"
-    await anyio.Path(path).write_text("[plugins.listener]\nlimits = { healt_timeout = 1 }\n")
-    (change,) = await Reconfiguring(manager, path, AppConfig(), tell=lambda change: None).reread()
-    assert (change.plugin, change.outcome) == ("listener", Outcome.FAILED)
-
-
-async def test_changes_are_logged_where_nobody_is_told(manager: Manager, caplog: pytest.LogCaptureFixture) -> None:
-    """What was not applied is a warning."""
-    caplog.set_level(logging.INFO, logger="gridbus.app")
-    new = Reconfiguring(manager, "gridbus.toml", AppConfig())
-    await new.apply(AppConfig(name="shop", plugins=plugins(listener=None)))
-    assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("WARNING", "name: takes effect at the next start"),
-        ("INFO", "plugins.listener: added"),
-    ]
-
-
 def shown(manager: PluginManager) -> list[str]:
     """What the listener is granted."""
     return list(map(str, manager.get_plugin("listener").granted))
-
-
-async def write(path: Path, tables: Mapping[str, str]) -> None:
-    """Write an application's file."""
-    await anyio.Path(path).write_text("".join(f"[plugins.{key}]\n{text}\n" for key, text in tables.items()))
-
-
-async def until(holds: Any) -> None:
-    """Let others run until something holds."""
-    while not holds():
-        await anyio.lowlevel.checkpoint()
