@@ -14,12 +14,11 @@ from typing import Any
 import attrs
 
 from benchmarks.isolation import percentiles
-from benchmarks.reload_place import Place, Reloads, application
+from benchmarks.reload_place import APART, Place, Reloads, application
 from benchmarks.reload_ticks import Ticks
 
 _EVERY = 200_000  # nanoseconds between two events
 _AROUND = 50  # events on either side of a swap that belong to its window, 10 ms each
-_BETWEEN = 0.04  # seconds in which nothing but events happens, twice before each save
 
 
 @attrs.frozen
@@ -83,9 +82,9 @@ async def _flow(place: Place, count: int, kind: str) -> dict[str, Any]:
         async with asyncio.TaskGroup() as group:
             group.create_task(stream.run())
             for version in range(1, count + 1):
-                await asyncio.sleep(_BETWEEN)
+                await asyncio.sleep(APART / 2)
                 begin = len(stream.sent)
-                await asyncio.sleep(_BETWEEN + random.random() * 0.02)
+                await asyncio.sleep(APART / 2 + random.random() * 0.02)
                 calm.append((begin, min(begin + 2 * _AROUND, len(stream.sent))))
                 seen += await bus.ask(taken, 0)  # what is left, and what is heard from now on, is handed over
                 begin = len(stream.sent)
@@ -94,7 +93,7 @@ async def _flow(place: Place, count: int, kind: str) -> dict[str, Any]:
                 await reloads.drained()
                 whole.append((begin, len(stream.sent)))
                 pauses.append(fact.pause_seconds)
-            await asyncio.sleep(_BETWEEN)
+            await asyncio.sleep(APART / 2)
             stream.stop()
         await bus.drain()
         seen += await bus.ask(taken, 0)

@@ -16,6 +16,7 @@ import attrs
 from benchmarks.reload_place import Place, Reloads, application
 
 _PACKAGE = "gridbus_plugin_"
+_MODULES = 20  # each save is of another of them: the watcher waits longer for a file that changes again at once
 _CODE = """
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ class Edited(Plugin):
     async def clean(self):
         self.kept = []
 
-    async def other(self, event):
+    async def other(self, event: Event[int]) -> None:
         self.kept[0] = event.payload
 
     @on(TICK)
@@ -81,32 +82,40 @@ class Look:
     children: int  #: processes of ours
 
 
-def growth(count: int, kind: str) -> dict[str, int]:
+def growth(count: int, kind: str, warm: int, rest: float) -> dict[str, int]:
     """Return what there is more after so many reloads of a plugin with timers, tasks, subscriptions and storage.
 
-    The first tenth of them, five at least, comes before the first look, so that what is made once is not counted.
+    Args:
+        count: reloads between the two looks.
+        kind: inline or process.
+        warm: reloads before the first look: each thread that compiles takes memory once.
+        rest: seconds before each look. For up to 10 of them, old generations are watched by gridbus itself.
     """
+    from gridbus.events.system import PLUGIN_LEAKED
     from gridbus.storage import SQLiteStorage
 
     async def run() -> dict[str, int]:
         with tempfile.TemporaryDirectory() as folder:
-            place = Place(Path(folder) / "edited", "edited", code=_CODE)
+            place = Place(Path(folder) / "edited", "edited", _MODULES, _CODE)
             async with (
                 SQLiteStorage(Path(folder) / "values.db") as storage,
                 application(kind, storage=storage) as (bus, manager),
             ):
+                told: list[Any] = []
+                bus.on(PLUGIN_LEAKED, told.append)
                 await manager.register_and_initialize(place.write())
                 await manager.enable_hot_reload(place.id)
                 reloads = Reloads(bus, place.id)
-                warm = max(count // 10, 5)
                 await _reload(bus, place, reloads, range(1, warm + 1))
-                before = await _look()
+                await asyncio.sleep(rest)
+                before = look()
                 await _reload(bus, place, reloads, range(warm + 1, warm + count + 1))
-                after = await _look()
+                await asyncio.sleep(rest)
+                after = look()
                 generation = manager.get_plugin(place.id).generation
                 old = leftovers(generation)
         grown = {name: value - getattr(before, name) for name, value in attrs.asdict(after).items()}
-        return {**grown, "old objects": len(old)}
+        return {**grown, "old objects": len(old), "told": len(told)}
 
     return asyncio.run(run())
 
@@ -116,7 +125,7 @@ async def _reload(bus: Any, place: Place, reloads: Reloads, versions: range) -> 
 
     topics = Topic("tick:new", int), Topic("tick:other", int)
     for version in versions:
-        place.save(version)
+        place.save_part(version % place.modules, version)
         await reloads.next()
         for topic in topics:
             await bus.publish(topic, version)
@@ -124,13 +133,8 @@ async def _reload(bus: Any, place: Place, reloads: Reloads, versions: range) -> 
         await asyncio.sleep(0.005)
 
 
-async def _look() -> Look:
-    await asyncio.sleep(0.5)  # spare processes come up, the last generation is forgotten
-    return look()
-
-
 def look() -> Look:
-    """Count."""
+    """Count, when the collector has done what it can."""
     for _ in range(3):
         gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1]) if sys.platform == "linux" else 0

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.isolated import ROOT
 from benchmarks.isolation import percentiles
-from benchmarks.reload_place import PATIENCE, Place, Reloads, application, asked_for_version
+from benchmarks.reload_place import APART, PATIENCE, Place, Reloads, application, asked_for_version
 from benchmarks.reload_saves import first_answer
 from benchmarks.reload_ticks import Ticks
 
@@ -70,7 +70,7 @@ def jurigged_times(count: int) -> list[float] | None:
             watcher = watch(f"{place.folder}/*.py", logger=lambda event: None)
             await asyncio.sleep(0.5)  # its thread begins
             for version in range(1, count + 1):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(APART)
                 saved = place.save(version)
                 async with asyncio.timeout(PATIENCE):
                     with Ticks(500_000) as ticks:
@@ -138,7 +138,7 @@ async def _reload(place: Place, count: int) -> float:
         await manager.enable_hot_reload(place.id)
         reloads = Reloads(bus, place.id)
         for version in range(1, count + 2):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(APART)
             saved = place.save(version)
             taken.append(await first_answer(bus, channel, version) - saved)
             await reloads.next()

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+APART = 0.3  # seconds between two saves of a file: one that changes again within 0.25 s is waited for, as not finished
 PATIENCE = 20.0  # seconds that one reload may take before the measurement is given up
 
 _MANIFEST = """
@@ -86,7 +87,7 @@ class Place:
         (self.folder / "gridbus-plugin.toml").write_text(_MANIFEST.format(id=self.id))
         (self.folder / "words.py").write_text('GREETING = "hello"\n')
         for number in range(self.modules):
-            (self.folder / f"part_{number}.py").write_text(_PART)
+            self.save_part(number, 0)
         self.save(0)
         return self.folder
 
@@ -97,10 +98,17 @@ class Place:
 
     def save(self, version: int) -> float:
         """Truncate the plugin's module and write it, as editors do; return the time at which that was done."""
-        text = self.text(version)
-        with (self.folder / "plugin.py").open("w") as file:
-            file.write(text)
-        return perf_counter()
+        return _overwrite(self.folder / "plugin.py", self.text(version))
+
+    def save_part(self, number: int, version: int) -> float:
+        """Do the same with one of the other modules."""
+        return _overwrite(self.folder / f"part_{number}.py", f"{_PART}\nVERSION = {version}\n")
+
+
+def _overwrite(path: Path, text: str) -> float:
+    with path.open("w") as file:
+        file.write(text)
+    return perf_counter()
 
 
 class Reloads:

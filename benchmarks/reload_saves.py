@@ -10,37 +10,54 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.isolation import percentiles
-from benchmarks.reload_place import PATIENCE, Place, Reloads, application, asked_for_version
+from benchmarks.reload_place import APART, PATIENCE, Place, Reloads, application, asked_for_version
 from benchmarks.reload_ticks import Ticks
 
 _WARM = 3  # first saves, which load what is loaded once
 
 
-def save_times(count: int, kind: str, modules: int = 0) -> dict[str, Any]:
-    """Return p50 and p99, in milliseconds, of the time to the first answer and of that to ``plugin:reloaded``."""
+def save_times(count: int, kind: str, modules: int = 0, again: float | None = None) -> dict[str, Any]:
+    """Return p50 and p99, in milliseconds, of the time to the first answer and of that to ``plugin:reloaded``.
+
+    Args:
+        count: saves that are measured.
+        kind: inline or process.
+        modules: that the plugin has besides.
+        again: each save that is measured comes so many seconds after another, and not after a time of rest.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_save(Place(Path(folder) / "edited", "edited", modules), count, kind))
+        return asyncio.run(_save(Place(Path(folder) / "edited", "edited", modules), count, kind, again))
 
 
-async def _save(place: Place, count: int, kind: str) -> dict[str, Any]:
+async def _save(place: Place, count: int, kind: str, again: float | None) -> dict[str, Any]:
     answered, told, unwanted = [], [], 0
     random = Random(4)  # so that saves fall anywhere between two looks of the watcher
     channel = asked_for_version(place.id)
+    versions = iter(range(1, 1_000_000))
     async with application(kind) as (bus, manager):
         await manager.register_and_initialize(place.write())
         await manager.enable_hot_reload(place.id)
         reloads = Reloads(bus, place.id)
-        for version in range(1, count + _WARM + 1):
-            await asyncio.sleep(0.05 + random.random() * 0.05)
-            unwanted += reloads.waiting
+
+        async def save() -> tuple[float, float]:
+            version = next(versions)
             saved = place.save(version)
             serving = await first_answer(bus, channel, version)
             _, arrived = await reloads.next()
             await reloads.drained()
-            if version > _WARM:
-                answered.append(serving - saved)
-                told.append(arrived - saved)
-        await asyncio.sleep(0.2)
+            return serving - saved, arrived - saved
+
+        for number in range(count + _WARM):
+            await asyncio.sleep(APART + random.random() * 0.05)
+            unwanted += reloads.waiting
+            taken = await save()
+            if again is not None:
+                await asyncio.sleep(max(again - taken[0], 0.0))
+                taken = await save()
+            if number >= _WARM:
+                answered.append(taken[0])
+                told.append(taken[1])
+        await asyncio.sleep(APART)
         unwanted += reloads.waiting
     return {"answered": percentiles(answered, 1e3), "told": percentiles(told, 1e3), "unwanted": unwanted}
 
