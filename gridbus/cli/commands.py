@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import anyio
 
 from gridbus.app import App
 from gridbus.cli.demo import run_demo
+from gridbus.cli.dev_log import failed_reloads_told_once
 from gridbus.cli.logs import logging_to_stderr
 from gridbus.cli.progress import no_bars, show_bars
 from gridbus.cli.prompting import Prompter, can_ask, terminal_line
@@ -46,6 +48,7 @@ def run_command(
     ask: bool,
     isolation: Isolation | None,
     allow_unconfined: bool,
+    watch: bool,
 ) -> int:
     """Run the main job; return the exit status."""
     errors = progress_console()
@@ -61,6 +64,7 @@ def run_command(
         tell(f"gridbus run: {problem}")
         return MISUSED
     course = Course()
+    watching: dict[str, Any] = {"watch": True} if watch else {}
     app = App(
         name="run",
         grid=GridConfig(id_column=id_column),
@@ -69,10 +73,20 @@ def run_command(
         isolation=untrusted_apart if isolation is None else lambda candidate: isolation,
         require_sandbox=not allow_unconfined,
         permissions=Prompter(tell, terminal_line if can_ask() else None) if ask else grant_declared,
+        **watching,
     )
     try:
-        with no_bars() if ask else show_bars(errors) as bar, logging_to_stderr():
-            job = Job(app=app, file=file, ops=ops, tell=tell, loading=bar("loading"), applying=bar("applying"))
+        once = failed_reloads_told_once() if watch else nullcontext()
+        with no_bars() if ask else show_bars(errors) as bar, logging_to_stderr(), once:
+            job = Job(
+                app=app,
+                file=file,
+                ops=ops,
+                tell=tell,
+                loading=bar("loading"),
+                applying=bar("applying"),
+                watch=watch,
+            )
             summary, interruption = anyio.run(run_job, job, course)
     except GridbusError as error:
         tell(f"gridbus run: {error}")

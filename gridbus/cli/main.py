@@ -27,8 +27,20 @@ OPS is a file of JSON lines, applied one after the other as they arrive; - is th
 
 {"op":"export","format":"csv","path":"late.csv"} writes the view, filtered and sorted, to DIR.
 
+With --watch it goes on after that until Ctrl-C or SIGTERM, and plugins that are folders are reloaded when they change.
+
 Exit status: 0 where all went well; 1 where an operation, a row of FILE or a plugin failed, and the rest was done; \
 2 where it could not begin; 130 after Ctrl-C and 143 after SIGTERM, which end it early and in order."""
+
+_DEV_HELP = """Work on the plugin of FOLDER: it runs on a grid and is reloaded on save; health and errors are shown.
+
+Where a save cannot be used, the generation before goes on, and the place and the reason are shown. A plugin that does \
+not load at all is loaded when its code is repaired.
+
+Keys, or lines on the standard input: r reload, b roll back, h health, e an example event (a row is created), q quit.
+
+Exit status: 0 after q; 1 where the table cannot be read; 2 where it could not begin; 130 after Ctrl-C and 143 after \
+SIGTERM, which end it in order."""
 
 app = typer.Typer(
     add_completion=False,
@@ -79,6 +91,13 @@ _ASK = typer.Option("--ask", help="Ask before a plugin is granted anything.")
 _UNCONFINED = typer.Option(
     "--allow-unconfined", help="Run plugins even where this machine cannot confine them, see gridbus doctor."
 )
+_WATCH = typer.Option(
+    "--watch", help="Reload plugins when their files change, and run until Ctrl-C when all operations are applied."
+)
+_FOLDER = typer.Argument(metavar="FOLDER", show_default=False, help="The plugin's folder, with its manifest.")
+_TABLE = typer.Option(
+    "--file", metavar="TABLE", show_default="a small one", help="The table that the plugin is tried on."
+)
 _CONFIG = typer.Argument(metavar="gridbus.toml", help="The file that declares an application.")
 
 
@@ -93,6 +112,7 @@ def run(
     ask: Annotated[bool, _ASK] = False,
     isolation: Annotated[Isolation | None, _ISOLATION] = None,
     allow_unconfined: Annotated[bool, _UNCONFINED] = False,
+    watch: Annotated[bool, _WATCH] = False,
 ) -> None:
     """Load a file, apply operations, and end with a summary."""
     from gridbus.cli.commands import run_command
@@ -107,8 +127,22 @@ def run(
         ask=ask,
         isolation=isolation,
         allow_unconfined=allow_unconfined,
+        watch=watch,
     )
     raise typer.Exit(status)
+
+
+@app.command(help=_DEV_HELP)
+def dev(
+    folder: Annotated[Path, _FOLDER],
+    file: Annotated[Path | None, _TABLE] = None,
+    isolation: Annotated[Isolation | None, _ISOLATION] = None,
+    allow_unconfined: Annotated[bool, _UNCONFINED] = False,
+) -> None:
+    """Work on a plugin: it is reloaded on save."""
+    from gridbus.cli.dev import dev_command
+
+    raise typer.Exit(dev_command(folder, file, isolation=isolation, allow_unconfined=allow_unconfined))
 
 
 @app.command()

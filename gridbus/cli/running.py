@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,13 +17,14 @@ from anyio import lowlevel, to_thread
 
 from gridbus.app import App, FileLoaded
 from gridbus.cli.applying import Operator
+from gridbus.cli.dev_facts import tell_reloads
 from gridbus.cli.lines import read_lines
 from gridbus.cli.operations import LineError
 from gridbus.cli.progress import Bar
 from gridbus.cli.report import load_problem_lines
 from gridbus.cli.signals import Interruption, interruptible
 from gridbus.cli.summary import PluginFigures, Summary
-from gridbus.errors import FileReadError
+from gridbus.errors import FileReadError, PluginNotFoundError
 from gridbus.events import Event
 from gridbus.events.system import DATA_PROGRESS, LoadProgress, PluginFailed
 
@@ -42,6 +44,7 @@ class Job:
     tell: Callable[[str], object]  #: shows a line about something that went wrong
     loading: Bar
     applying: Bar
+    watch: bool = False  #: tell of reloads, and go on until a signal when all is done
 
 
 @attrs.define
@@ -69,9 +72,14 @@ async def run_job(job: Job, course: Course) -> tuple[Summary, Interruption]:
     work = anyio.CancelScope()
     with interruptible(work) as interruption:
         async with app:
+            if job.watch:
+                tell_reloads(app.bus, job.tell, partial(_folder_of, app))
             with work:
                 await _load(job, course)
                 await _apply(job, course)
+                if job.watch:
+                    job.tell(_watching(app))
+                    await anyio.sleep_forever()
             with anyio.move_on_after(_DRAIN_SECONDS if interruption.signal is None else _HURRY_SECONDS):
                 await app.bus.drain()
             summary = await summarize(app, course)
@@ -142,6 +150,21 @@ async def _apply(job: Job, course: Course) -> None:
     finally:
         course.applied, course.errors = operator.applied, tuple(operator.errors)
     job.applying.advance_to(1, 1, _standing(operator))
+
+
+def _folder_of(app: App, plugin_id: str) -> Path | None:
+    try:
+        origin = Path(app.manager.get_plugin(plugin_id).origin)
+    except PluginNotFoundError:  # it ended meanwhile
+        return None
+    return origin if origin.is_absolute() else None  # else it is ``module:Class``
+
+
+def _watching(app: App) -> str:
+    """Say which plugins are reloaded on save."""
+    watched = ", ".join(app.reloader.watched) if app.reloader is not None else ""
+    what = f"reloaded when their files change: {watched}" if watched else "no plugin here can be reloaded"
+    return f"{what}; Ctrl-C ends it"
 
 
 def _standing(operator: Operator) -> str:
