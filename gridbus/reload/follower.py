@@ -22,6 +22,7 @@ logger = logging.getLogger("gridbus.reload")
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.005, 0.1  # seconds; doubled each time
 _PATIENT_RETRY = 1.0  # once the longest wait is over
+_AT_ONCE = 0.0001  # seconds that are not worth a timer
 _UNKNOWN = "its files are not those that serve"
 
 
@@ -123,7 +124,7 @@ class Follower:
             if self._is_survey_due:
                 await self._survey_again()
             delay = self._delay()
-            if delay is None or delay > 0:
+            if delay is None or delay > _AT_ONCE:
                 await self._nap(delay)
             else:
                 await self._settled()

@@ -65,7 +65,9 @@ class StandIn:
         return [bundle.files[name].data.decode() for bundle in self.bundles]
 
     def _info(self, plugin_id: str) -> PluginInfo:
-        return PluginInfo(PluginMetadata(plugin_id, "1.0.0"), PluginState.RUNNING, "a folder")
+        return PluginInfo(
+            PluginMetadata(id=plugin_id, name=plugin_id, version="1.0.0"), PluginState.RUNNING, "a folder"
+        )
 
     async def _code(self, plugin_id: str) -> PluginCode:
         if plugin_id not in self.codes:
