@@ -143,6 +143,11 @@ class Worker:
                     turned = ended
             batch = events = mailbox.batch = NOTHING  # an iterator at its end still holds the list of handled events
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether it has nothing in hand."""
+        return self.cell.event is None
+
     def begin(self) -> None:
         """Note that the worker's task runs."""
         enter_cell(self.cell)

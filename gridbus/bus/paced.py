@@ -35,6 +35,11 @@ class PacedWorker(Worker):
         self._pace, self._clock = pace, clock
         self._held: list[Any] = []  #: taken from the mailbox, and neither handled nor skipped
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether it has nothing in hand, and has gathered nothing."""
+        return self.cell.event is None and not self._held
+
     async def run(self) -> None:
         """Gather and handle events until the mailbox is sealed and empty, or this task is cancelled."""
         self.begin()

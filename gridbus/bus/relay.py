@@ -58,6 +58,11 @@ class RelayWorker(Worker):
         self._sleeper: asyncio.Future[None] | None = None
         self.flight: dict[int, Any] = {}  #: events handed over, by number, the oldest first
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing is in flight."""
+        return not self.flight
+
     async def run(self) -> None:
         """Hand events over until the mailbox is sealed and all is done, or this task is cancelled."""
         self.begin()

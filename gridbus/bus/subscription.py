@@ -92,16 +92,16 @@ class Subscription:
         self.mailbox.seal()
 
     @property
-    def is_still(self) -> bool:
-        """Tell whether it is held, and no handler runs."""
-        return self.mailbox.hold is not None and self.mailbox.hold.is_still
+    def is_idle(self) -> bool:
+        """Tell whether no event is in hand, here or elsewhere; others may wait."""
+        return all(worker.is_idle for worker in self.workers)
 
     def take_over(self, old: Subscription) -> int:
         """Take what waits for another subscription, which has left; return how many events that is.
 
         Where one is handled at a time, the first begins when the other's handler has ended.
         """
-        if len(self.workers) == 1 and not old.is_still:
+        if len(self.workers) == 1 and not old.is_idle:
             self.hold()
             old._when_ended(self.mailbox.end_hold)
         return self.mailbox.take_over(old.mailbox)

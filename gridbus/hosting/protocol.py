@@ -29,8 +29,7 @@ class Code(_Struct):
     """Where a plugin's class is: in a folder, or in a module that the process can import."""
 
     entry: str  #: ``module:Class``, within the folder where there is one
-    folder: str | None = None  #: imported as a package of its own, as inline
-    is_packed: bool = False  #: its code comes as a file on the socket of descriptors, from before the first frame
+    folder: str | None = None  #: imported as a package of its own, as inline; see ``hosting.coding`` for its code
     main: str | None = None  #: the file that the application runs as ``__main__``, where the class is in that
     paths: tuple[str, ...] = ()  #: more places to import from, before the application's own (a site folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from gridbus.manifest import PluginMetadata
 from gridbus.plugins import Plugin, PluginManager
 from gridbus.storage import MemoryStorage
 from gridbus.testing import FakeClock, Recorder
+from tests.plugins.authoring import Author
 
 MakePlugin = Callable[..., type[Plugin[Any]]]
 
@@ -74,3 +76,9 @@ def footprint(bus: Bus) -> Callable[[], dict[str, Any]]:
         }
 
     return look
+
+
+@pytest.fixture
+def author(tmp_path: Path) -> Author:
+    """The author of a plugin that counts."""
+    return Author(tmp_path / "counter")

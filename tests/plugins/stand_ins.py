@@ -46,9 +46,13 @@ class StandIn:
         """Return what was set."""
         return self.state
 
-    def give_state(self, state: Any, from_version: str) -> None:
+    async def succeed(self, state: Any, from_version: str) -> None:
         """Note what is handed over."""
         self.was_given = (state, from_version)
+
+    async def reconfigure(self, config: Any) -> bool:
+        """Take nothing."""
+        return False
 
     async def apply_grants(self, granted: tuple[Permission, ...], *, restart: bool) -> None:
         """Note what is granted."""
@@ -72,6 +76,7 @@ class FakeHost:
     says: PluginMetadata | None = None  #: of each plugin; what it is told where None
     declared: tuple[HostedDeclaration, ...] = ()
     error: Exception | None = None
+    health: PluginHealth | None = None  #: of those that are made from now on
     made: list[StandIn] = attrs.field(factory=list)
 
     async def load(self, request: HostRequest) -> StandIn:
@@ -80,4 +85,5 @@ class FakeHost:
             raise self.error
         metadata = self.says if self.says is not None else request.metadata
         self.made.append(StandIn(request, metadata, self.declared))
+        self.made[-1].health = self.health or self.made[-1].health
         return self.made[-1]

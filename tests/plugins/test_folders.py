@@ -15,17 +15,18 @@ from typing import Any
 import anyio
 import pytest
 
+from gridbus.bundles import BundleImporter
 from gridbus.bus import Bus
 from gridbus.errors import (
     PluginConflictError,
     PluginDependencyError,
     PluginInitializationError,
     PluginLoadError,
+    PluginNotFoundError,
     PluginValidationError,
 )
 from gridbus.events.system import PLUGIN_FAILED
 from gridbus.plugins import Plugin, PluginManager, PluginState
-from gridbus.plugins.importing import unload
 from gridbus.testing import Recorder
 
 Make = Callable[..., type[Plugin[Any]]]
@@ -134,8 +135,9 @@ async def test_g13_many_reloads_leave_no_class_behind(manager: PluginManager, fo
     place = folder()
     await manager.register_and_initialize(place)
     old: list[weakref.ref[Any]] = []
-    for _ in range(10):
-        module = sys.modules["gridbus_plugin_greeter.plugin"]
+    for number in range(1, 11):
+        name = "gridbus_plugin_greeter" if number == 1 else f"gridbus_plugin_greeter__{number}"
+        module = sys.modules[f"{name}.plugin"]
         old += [weakref.ref(module.Greeter), weakref.ref(module.Config)]
         del module
         await manager.reload_plugin("greeter")
@@ -229,11 +231,13 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate = Gate()
     monkeypatch.setitem(sys.modules, "gate_of_the_test", gate)
 
-    def unload_and_tell(*arguments: Any) -> None:
-        unload(*arguments)
+    unload = BundleImporter.unload
+
+    def unload_and_tell(importer: BundleImporter) -> None:
+        unload(importer)
         gate.undone.release()
 
-    monkeypatch.setattr("gridbus.plugins.loader.unload", unload_and_tell)
+    monkeypatch.setattr(BundleImporter, "unload", unload_and_tell)
     yield gate
     gate.go.set()
 
@@ -294,5 +298,5 @@ async def test_a_folder_without_a_manifest_is_an_error(manager: PluginManager, t
     """And one that is not there."""
     with pytest.raises(PluginLoadError, match=r"gridbus-plugin\.toml"):
         await manager.register(tmp_path)
-    with pytest.raises(PluginLoadError, match="nowhere"):
+    with pytest.raises(PluginNotFoundError, match="nowhere"):
         await manager.register(f"{tmp_path}/nowhere")

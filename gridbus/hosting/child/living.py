@@ -51,7 +51,7 @@ async def live(
     connection = ChildConnection(sock, peer, on_lost=lost)
     async with bus:
         try:
-            codes = receive_code(descriptors) if hello.code.is_packed else {}
+            codes = {} if hello.code.folder is None else receive_code(descriptors)
             record = await load(hello, codes)
         except (Exception, SystemExit) as error:
             peer.send(Kind.ERROR, number, wire_failure(error))

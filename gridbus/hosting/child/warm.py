@@ -31,7 +31,7 @@ def warm(*, events: int = _EVENTS) -> None:
     """Go once through the life of a plugin's process but for confining it; nothing of it stays."""
     prepare()
     folder = Path(__file__).parent / _SAMPLE
-    code = Code("plugin:Sample", str(folder), is_packed=True)
+    code = Code("plugin:Sample", str(folder))
     hello = Hello(PROTOCOL, PROTOCOL, _SAMPLE, code, None, None, SandboxSpec(), logging.DEBUG, "")
     ours, theirs = socket.socketpair()
     descriptors, passed = socket.socketpair()

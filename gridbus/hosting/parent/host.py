@@ -150,7 +150,6 @@ class ProcessHost:
         code = Code(
             request.entry,
             None if request.folder is None else str(request.folder),
-            request.bundle is not None,
             request.main,
             tuple(map(str, filter(None, (request.site, *app_paths(request))))),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ import anyio
 import attrs
 import pytest
 
+from gridbus.bundles import read_bundle
 from gridbus.clock import SystemClock
 from gridbus.errors import PluginLoadError, PluginValidationError, ProtocolViolation
+from gridbus.hosting.coding import anonymous_file, pack_code
 from gridbus.hosting.protocol import IN_APPLICATION, IN_PLUGIN, NOTES, PROTOCOL, Code, Hello, Loaded, Serve, Start
 from gridbus.isolation.sandbox import SandboxSpec
 from gridbus.isolation.wire import Link, Peer, pack, unpack
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks from a wa
 
 PLUGIN = """
 import os
+import socket
 import sys
 from gridbus import Channel, Plugin, PluginMetadata, serves
 from . import greeting
@@ -75,6 +79,9 @@ class Process:
             hello["oldest"], hello["newest"], hello["plugin_id"], code, more.get("config"), None,
             SandboxSpec(enforce=False), 20, "1.0",
         )  # fmt: skip
+        if code.folder is not None:
+            with anonymous_file(pack_code(read_bundle(code.folder))) as file:
+                socket.send_fds(self.child.descriptors, [b"\0"], [file.fileno()])
         with anyio.fail_after(10):
             loaded: Loaded = await self.peer.hello(first, reply=Loaded)
         return loaded

@@ -140,8 +140,8 @@ async def test_what_is_declared_goes_out_together_when_the_plugin_is_initialized
 async def test_a_plugin_takes_up_what_its_last_life_left(application: Any) -> None:
     """Before it is initialized."""
     running = await start(application, state=pack({"count": 3}), from_version="0.9")
-    assert running.plugin.noted == [{"count": 3}, "0.9", "initialize"]
-    assert unpack(await running.call("snapshot"), object) == {"noted": [{"count": 3}, "0.9", "initialize"]}
+    assert running.plugin.noted == ["initialize", {"count": 3}, "0.9"]
+    assert unpack(await running.call("snapshot"), object) == {"noted": ["initialize", {"count": 3}, "0.9"]}
 
 
 async def test_what_initialize_raises_is_told(application: Any) -> None:
