@@ -27,7 +27,8 @@ class Lookout:
         self._watcher = watcher
         self._places: dict[str, Places] = {}
         self._heard: dict[str, Heard] = {}
-        self._watched: dict[Path, tuple[int, int]] = {}  #: what is watched now
+        self._watched: dict[Path, tuple[int, int]] = {}  #: what is watched, or about to be
+        self._is_watching = False  #: it is
         self._stale = anyio.Event()  #: set when that is not what is wanted
         self._in_place = anyio.Event()
         self._is_closed = False
@@ -40,9 +41,11 @@ class Lookout:
         """
         self._heard[key] = heard
         self.move(key, places)
-        while key in self._places and (self._stale.is_set() or not self._watched.keys() >= places.folders.keys()):
+        while key in self._places:
             if self._is_closed:
                 raise BusClosed("hot reload has ended: nothing is watched any more")
+            if self._is_watching and not self._stale.is_set():
+                return
             await self._in_place.wait()
 
     def move(self, key: str, places: Places) -> None:
@@ -62,14 +65,20 @@ class Lookout:
             while True:
                 await self._watch_once()
         finally:
-            self._is_closed = True
-            self._in_place.set()
+            self.close()
+
+    def close(self) -> None:
+        """Let nobody wait for a watch any more; called by whoever ends ``run``, which may not have begun."""
+        self._is_closed = True
+        self._in_place.set()
 
     async def _watch_once(self) -> None:
         self._stale = anyio.Event()
+        self._is_watching = False
         self._watched = self._wanted()
         async with anyio.create_task_group() as group:
             await group.start(self._watch, tuple(self._watched))
+            self._is_watching = True
             self._in_place.set()
             self._in_place = anyio.Event()
             self._tell(())
@@ -84,7 +93,7 @@ class Lookout:
         async with contextlib.aclosing(self._watcher.changes(folders)) as batches:
             async for batch in batches:
                 self._tell(batch)
-                if not batch or not batch.isdisjoint(self._watched):
+                if not batch.isdisjoint(self._watched):
                     self._stale.set()  # a folder that goes takes the watch on it along, whatever comes in its place
 
     def _tell(self, batch: Collection[Path]) -> None:

@@ -192,6 +192,7 @@ class HotReloadManager:
     async def destroy(self) -> None:
         """Watch nothing more and reply to nobody; reloads that were asked for go on at the manager's."""
         self._watched.clear()
+        self._lookout.close()
         for job in self._scope.jobs:  # first, so that nobody is waited for who waits for one of them
             job.cancel()
         await self._scope.aclose(grace=_GRACE)
