@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ import anyio
 
 from gridbus.app.hosting import LazyHost
 from gridbus.app.loading import FileLoaded, load_file
+from gridbus.app.watching import Watching, grant_as_listed
 from gridbus.bus import Bus
 from gridbus.clock import Clock
 from gridbus.config import AppConfig, GridConfig, StorageConfig, StorageKind, read_config
@@ -31,9 +32,9 @@ from gridbus.plugins import (
     PluginSource,
     PluginState,
     grant_declared,
-    grant_listed,
     untrusted_apart,
 )
+from gridbus.reload import HotReloadManager
 
 if TYPE_CHECKING:
     from signal import Signals
@@ -70,6 +71,7 @@ class App:
         require_sandbox: bool = True,
         permissions: PermissionPolicy = grant_declared,
         host: PluginHost | None = None,
+        watch: bool = False,
     ) -> None:
         """Prepare an application; it starts with ``async with``.
 
@@ -90,22 +92,30 @@ class App:
             require_sandbox: refuse plugins that are not trusted where this machine cannot confine them.
             permissions: who grants what to the plugins that do not stand in ``grants``.
             host: runs plugins in processes of their own, and is not closed here; one is made where it is needed.
+            watch: reload plugins when their files change, and follow the file that declares the application. Without
+                it, ``manager.enable_hot_reload`` does so for one plugin.
         """
         self._name, self._grid_config = name, grid or GridConfig()
         self._rows, self._sources = rows, tuple(plugins)
         self._ids: tuple[str | None, ...] = (None,) * len(self._sources)  # that the plugins are to have, where told
         self._settings: tuple[dict[str, Any], ...] = ({},) * len(self._sources)  # options of their registration
-        self._storage_given, self._grants = storage, dict(grants or {})
+        self._storage_given = storage
+        self._grants: dict[str, Sequence[Permission | str]] = {
+            plugin_id: tuple(permissions) for plugin_id, permissions in (grants or {}).items()
+        }
         self._strict, self._health_interval = strict, health_interval
         self._grace, self._clock, self._trace = grace, clock, trace
         self._isolation, self._require_sandbox = isolation, require_sandbox
         self._permissions, self._host = permissions, host
+        self._watch = watch
+        self._declared: tuple[Path, AppConfig] | None = None  # the file, where there is one, and what it said
         self._failures: list[PluginFailed] = []
         self._reason = "the end of its block"
         self._stack = AsyncExitStack()
         self._bus: Bus | None = None
         self._manager: PluginManager | None = None
         self._grid: Grid | None = None
+        self._reloader: HotReloadManager | None = None
 
     @classmethod
     def from_config(cls, config: AppConfig | Path | str, *, strict: bool = False, **options: Any) -> Self:
@@ -114,6 +124,7 @@ class App:
         Raises:
             ConfigError: the file cannot be read, or something in it cannot be used; all problems are listed.
         """
+        path = None if isinstance(config, AppConfig) else Path(config)
         if not isinstance(config, AppConfig):
             config = read_config(config)
         enabled = {plugin_id: one for plugin_id, one in config.plugins.items() if one.enabled}
@@ -130,6 +141,7 @@ class App:
                 **options,
             },
         )
+        app._declared = None if path is None else (path, config)
         app._ids = tuple(enabled)
         app._settings = tuple(
             {"isolation": one.isolation, "limits": one.limits or None, "site": one.site} for one in enabled.values()
@@ -155,6 +167,11 @@ class App:
     def grid(self) -> Grid:
         """The grid."""
         return _started(self._grid)
+
+    @property
+    def reloader(self) -> HotReloadManager:
+        """What reloads plugins when their files change."""
+        return _started(self._reloader)
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -219,15 +236,18 @@ class App:
         if host is None:
             host = own = LazyHost(bus, require_sandbox=self._require_sandbox)
             stack.push_async_callback(own.aclose)
-        permissions = grant_listed(self._grants, self._permissions)
+        permissions = grant_as_listed(self._grants, self._permissions)
         self._manager = await stack.enter_async_context(
             PluginManager(bus, storage=storage, permissions=permissions, host=host, isolation=self._isolation)
         )
+        self._reloader = await stack.enter_async_context(HotReloadManager(bus))
         config = self._grid_config
         self._grid = Grid(bus, name=config.name, columns=config.columns, id_column=config.id_column)
         await stack.enter_async_context(self._grid)
         stack.push_async_callback(self._manager.aclose)
         await self._start_plugins(self._manager)
+        if self._watch:
+            await self._start_watching(bus, self._manager, self._reloader)
         if self._health_interval is not None:
             await stack.enter_async_context(HealthService(bus, interval=self._health_interval))
         stack.push_async_callback(self._drain)
@@ -257,6 +277,13 @@ class App:
                 errors.append(error)
         if errors and self._strict:
             raise errors[0] if len(errors) == 1 else ExceptionGroup(f"{len(errors)} plugins did not start", errors)
+
+    async def _start_watching(self, bus: Bus, manager: PluginManager, reloader: HotReloadManager) -> None:
+        watching = Watching(bus, manager, reloader)
+        self._stack.push_async_callback(watching.aclose)
+        await watching.start()
+        if self._declared is not None:
+            watching.follow(*self._declared, self._grants)
 
     async def _refuse_other(self, manager: PluginManager, found: str, expected: str) -> None:
         """Refuse a plugin that calls itself otherwise than the application does: its grants would go astray."""

@@ -64,7 +64,6 @@ def run_command(
         tell(f"gridbus run: {problem}")
         return MISUSED
     course = Course()
-    watching: dict[str, Any] = {"watch": True} if watch else {}
     app = App(
         name="run",
         grid=GridConfig(id_column=id_column),
@@ -73,7 +72,7 @@ def run_command(
         isolation=untrusted_apart if isolation is None else lambda candidate: isolation,
         require_sandbox=not allow_unconfined,
         permissions=Prompter(tell, terminal_line if can_ask() else None) if ask else grant_declared,
-        **watching,
+        watch=watch,
     )
     try:
         once = failed_reloads_told_once() if watch else nullcontext()

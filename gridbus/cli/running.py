@@ -162,7 +162,7 @@ def _folder_of(app: App, plugin_id: str) -> Path | None:
 
 def _watching(app: App) -> str:
     """Say which plugins are reloaded on save."""
-    watched = ", ".join(app.reloader.watched) if app.reloader is not None else ""
+    watched = ", ".join(app.reloader.watched)
     what = f"reloaded when their files change: {watched}" if watched else "no plugin here can be reloaded"
     return f"{what}; Ctrl-C ends it"
 

@@ -275,11 +275,8 @@ class PluginManager(Renewal):
         except PluginValidationError as error:
             return ValidationResult(False, error.details.get("problems") or (f"{error} @ $",))
         try:
-            return (
-                ValidationResult(True)
-                if loaded.hosted is not None
-                else check_config(loaded.plugin, loaded.plugin.config)
-            )
+            made = loaded.plugin
+            return check_config(made, made.config) if isinstance(made, Plugin) else ValidationResult(True)
         finally:
             loaded.release()
 

@@ -237,13 +237,18 @@ class Swapping:
     async def _dismantle(self, record: Record, *, grace: float | None = None) -> tuple[bool, int]:
         """End a generation, and keep an eye on what it leaves."""
         plugin_id, generation = record.id, record.generation
-        is_own = record.hosted is None and record.recipe is not None and record.recipe.bundle is not None
-        package = type(record.plugin).__module__.partition(".")[0] if is_own else None
-        left = belongings(package, record.plugin)
+        left = _own(record)
         try:
             return await self._lifecycle.dismantle(record, grace=grace)
         finally:
             self._leaks.watch(plugin_id, generation, left)
+
+
+def _own(record: Record) -> list[object]:
+    """Return what has to be gone when a generation is: of a folder, all that is in its modules."""
+    if record.recipe is None or record.recipe.bundle is None or record.hosted is not None:
+        return []  # others may rightly hold what is not imported for this plugin alone
+    return belongings(type(record.plugin).__module__.partition(".")[0], record.plugin)
 
 
 def _contract(record: Record) -> dict[str, str]:

@@ -7,14 +7,16 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
-import watchfiles
+
+if TYPE_CHECKING:
+    from watchfiles.main import FileChange
 
 logger = logging.getLogger("gridbus.reload")
 
-_STEP_MS = 5  # a change is told when two looks in a row found no more: 5 to 10 ms after it
+_STEP = 0.005  # a change is told when two looks in a row found no more: 5 to 10 ms after it, at 1 % of a core
 _LONGEST_BATCH_MS = 50  # where more keeps coming
 _RACES = 3  # lost in a row before it is told
 _PAUSES = (0.25, 1.0, 4.0, 15.0)  # seconds before watching is tried again after it failed; the last one for ever
@@ -36,8 +38,12 @@ class FileWatcher(Protocol):
 class WatchfilesWatcher:
     """Hears of changes from the operating system, by the library watchfiles.
 
-    One thread looks every 5 ms whether something has come: 5 to 10 ms from a change to its batch.
+    One thread looks every few milliseconds whether something has come: one to two steps from a change to its batch.
     """
+
+    def __init__(self, *, step: float = _STEP) -> None:
+        """Prepare; ``step`` is the time between two looks, in seconds."""
+        self._step_ms = max(1, round(step * 1000))
 
     async def changes(self, folders: Collection[Path]) -> AsyncGenerator[set[Path], None]:
         """Give what changes in these folders; as ``FileWatcher.changes``."""
@@ -65,6 +71,8 @@ class WatchfilesWatcher:
                 yield set()
 
     async def _batches(self, folders: Collection[Path]) -> AsyncGenerator[set[Path], None]:
+        import watchfiles  # not needed by those who watch nothing
+
         present = sorted(folder for folder in folders if folder.is_dir())
         if not present:
             await anyio.sleep_forever()
@@ -73,7 +81,7 @@ class WatchfilesWatcher:
             *present,
             watch_filter=None,
             debounce=_LONGEST_BATCH_MS,
-            step=_STEP_MS,
+            step=self._step_ms,
             stop_event=stop,  # all that is asked of it, by a thread, is is_set()
             rust_timeout=60_000,  # its end means nothing: the event is looked at in each step
             recursive=False,
@@ -87,9 +95,7 @@ class WatchfilesWatcher:
                 yield {Path(path) for _, path in batch}
 
 
-async def _next(
-    found: AsyncIterator[set[watchfiles.main.FileChange]], stop: threading.Event
-) -> set[watchfiles.main.FileChange] | None:
+async def _next(found: AsyncIterator[set[FileChange]], stop: threading.Event) -> set[FileChange] | None:
     """Return the next batch, None at the end.
 
     ``awatch`` waits for its thread shielded from cancellation, for as long as that takes: a task beside it hears of the
