@@ -21,7 +21,8 @@ work on the machine shows in it; where that matters, the same is measured withou
   sees nothing, and keeps nothing. jurigged is measured where it is installed.
 - *left after reloads*: differences between two looks at one process, the first of them after 100 reloads. Objects of
   old generations are modules, classes, functions and instances that the collector still finds. Where the plugin has a
-  process of its own, the process looked at is the application's.
+  process of its own, the process looked at is the application's. RSS is read when the collector has run and free memory
+  was given back; peak RSS is the most that there ever was.
 """
 
 from __future__ import annotations
@@ -160,6 +161,7 @@ def growth_figures(count: int, kind: str, warm: int, rest: float) -> list[Figure
         Figure(f"tasks more {reloads}", grown["tasks"], "tasks", 0),
         Figure(f"descriptors more {reloads}", grown["descriptors"], "descriptors", 0),
         Figure(f"RSS more {reloads}", grown["resident"] / 1e6, "MB", 2.0),
+        Figure(f"peak RSS more {reloads}", grown["peak"] / 1e6, "MB", 2.0),
     ]
 
 

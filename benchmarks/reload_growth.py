@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from benchmarks.isolated import peak_bytes
 from benchmarks.reload_place import Place, Reloads, application
 
 _PACKAGE = "gridbus_plugin_"
@@ -78,7 +80,8 @@ class Look:
     modules: int
     tasks: int
     descriptors: int
-    resident: int  #: bytes
+    resident: int  #: bytes, when what is free was given back
+    peak: int  #: bytes that were resident at most
     children: int  #: processes of ours
 
 
@@ -137,6 +140,11 @@ def look() -> Look:
     """Count, when the collector has done what it can."""
     for _ in range(3):
         gc.collect()
+    peak = peak_bytes()
+    if sys.platform == "linux":  # free memory stays with the process, or does not, as it happens to lie
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1]) if sys.platform == "linux" else 0
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     return Look(
@@ -145,6 +153,7 @@ def look() -> Look:
         tasks=len(asyncio.all_tasks()),
         descriptors=len(os.listdir("/dev/fd")),
         resident=pages * os.sysconf("SC_PAGE_SIZE"),
+        peak=peak,
         children=len(children.read_text().split()) if children.exists() else 0,
     )
 
