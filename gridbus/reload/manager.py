@@ -208,15 +208,11 @@ class HotReloadManager:
     async def _follow(self, code: PluginCode) -> None:
         loading = self._loadings.get(code.id)
         if code.obstacle is not None and loading is None:
-            raise PluginReloadError(code.obstacle, code.id, stage="read", file=None, line=None)
+            raise _unwatchable(code.id, code.obstacle)
         sources = self._sources(code)
         if sources.is_empty:
-            raise PluginReloadError(
-                f"{code.id!r} has no files to watch: name some to register_plugin_loader, as paths",
-                code.id,
-                stage="read",
-                file=None,
-                line=None,
+            raise _unwatchable(
+                code.id, f"{code.id!r} has no files to watch: name some to register_plugin_loader, as paths"
             )
         follower = Follower(
             code,
@@ -233,10 +229,8 @@ class HotReloadManager:
             job = self._scope.start_soon(follower.run, name=f"follow {code.id}")
         except BaseException as error:
             self._lookout.forget(code.id)
-            if isinstance(error, GridbusError | OSError) and not isinstance(error, BusError | PluginError):
-                raise PluginReloadError(
-                    f"the files of {code.id!r} cannot be watched: {error}", code.id, stage="read", file=None, line=None
-                ) from error
+            if isinstance(error, GridbusError | OSError) and not isinstance(error, BusError):
+                raise _unwatchable(code.id, f"the files of {code.id!r} cannot be watched: {error}") from error
             raise
         self._watched[code.id] = _Watched(follower, job)
 
@@ -310,3 +304,7 @@ class HotReloadManager:
 
     async def _reply(self, message: WatchPlugin) -> bool:
         return await (self.enable_hot_reload if message.wanted else self.disable_hot_reload)(message.id)
+
+
+def _unwatchable(plugin_id: str, message: str) -> PluginReloadError:
+    return PluginReloadError(message, plugin_id, stage="read", file=None, line=None)

@@ -102,7 +102,7 @@ class _Survey:
         aliases: dict[Path, tuple[Path, ...]] = {}
         for name in self.names:
             try:
-                real = name.resolve()
+                real = Path(os.path.realpath(name))
                 status = real.stat()
             except OSError:
                 continue

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
 
 from gridbus.bundles import Bundle, Unsettled, read_bundle
-from gridbus.bundles.settling import read_settled
+from gridbus.bundles.settling import is_younger, read_settled
 from gridbus.errors import GridbusError, PluginNotFoundError
 from gridbus.reload.checkout import Lock, checkout_lock
 
 _GONE = "gone"
+_BEING_SAVED = 0.25  # seconds in which a file that was moved away may be replaced
 
 
 class NotYet(GridbusError):
@@ -87,18 +89,24 @@ def read_all(
     """
     roots = [*([folder] if folder is not None else []), *paths]
     for root in roots:
-        lock = checkout_lock(root.parent)
-        if lock is not None and lock != stale_lock:
-            raise CheckoutRuns(lock)
+        for place in dict.fromkeys((root, Path(os.path.realpath(root)))):
+            lock = checkout_lock(place)
+            if lock is not None and lock != stale_lock:
+                raise CheckoutRuns(lock)
     try:
         bundle = None
         if folder is not None:
             bundle = read_bundle(folder, known=known.bundle if known is not None else None)
-        return Reading(bundle, {str(path): _digest(path) for path in paths})
+        outside = {str(path): _digest(path) for path in paths}
     except Unsettled as error:
         raise NotYet(Path(error.path), error.reason) from error
     except PluginNotFoundError as error:
         raise FolderGone(folder or Path(), "is gone") from error
+    for path, digest in outside.items():
+        was = known.outside.get(path, _GONE) if known is not None else _GONE
+        if digest == _GONE and was != _GONE and _changed_just_now(Path(path).parent):
+            raise NotYet(Path(path), "is missing since a moment ago, as while it is being saved")
+    return Reading(bundle, outside)
 
 
 def _digest(path: Path) -> str:
@@ -110,3 +118,10 @@ def _digest(path: Path) -> str:
         return _GONE
     except OSError as error:
         raise NotYet(path, f"cannot be read: {error.strerror}") from error
+
+
+def _changed_just_now(folder: Path) -> bool:
+    try:
+        return is_younger(folder.stat().st_mtime_ns, _BEING_SAVED)
+    except OSError:
+        return False

@@ -58,12 +58,14 @@ class FileSources:
 
     async def read(self, known: Reading | None, stale_lock: Lock | None) -> Reading:
         """Read everything; as ``read_all``."""
-        return await anyio.to_thread.run_sync(read_all, self.folder, self.paths, known, stale_lock)
+        return await anyio.to_thread.run_sync(
+            read_all, self.folder, self.paths, known, stale_lock, abandon_on_cancel=True
+        )
 
     async def survey(self) -> Places:
         """Return where changes would show."""
         roots = self.paths if self.folder is None else (self.folder, *self.paths)
-        return await anyio.to_thread.run_sync(places_of, roots)
+        return await anyio.to_thread.run_sync(places_of, roots, abandon_on_cancel=True)
 
     def look(self, path: Path, known: Reading | None) -> Look | None:
         """Look at one file: a call of the system, which is quicker than a thread."""
