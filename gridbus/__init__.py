@@ -37,6 +37,7 @@ from gridbus.errors import (
     PluginLoadError,
     PluginNotFoundError,
     PluginPermissionError,
+    PluginReloadError,
     PluginStateError,
     PluginValidationError,
     QueryError,
@@ -130,6 +131,9 @@ if TYPE_CHECKING:
         SortKey,
         parse_filter,
     )
+    from gridbus.reload import (
+        HotReloadManager,
+    )
 
 __all__ = [
     "AlreadyServed",
@@ -168,6 +172,7 @@ __all__ = [
     "HandlerTimeout",
     "HealthStatus",
     "HopLimitExceeded",
+    "HotReloadManager",
     "InterceptorError",
     "Job",
     "MailboxFull",
@@ -193,6 +198,7 @@ __all__ = [
     "PluginMetadata",
     "PluginNotFoundError",
     "PluginPermissionError",
+    "PluginReloadError",
     "PluginState",
     "PluginStateError",
     "PluginStorage",
@@ -252,6 +258,7 @@ _HOMES = {
     ),
     "gridbus.plugins": "Plugin PluginContext PluginManager intercepts on serves",
     "gridbus.query": "Filter Page SortKey parse_filter",
+    "gridbus.reload": "HotReloadManager",
 }
 __version__ = "0.1.0"
 

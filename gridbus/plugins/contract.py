@@ -17,6 +17,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get
 import attrs
 import msgspec
 
+from gridbus.bus import Scope
+from gridbus.bus.ask import RequestMailbox
 from gridbus.channels import Channel
 
 _GENERATION = re.compile(r"\b(gridbus_plugin_\w+?)__\d+\b")  # what import packages are named from the second one on
@@ -48,6 +50,13 @@ def contract_of(channels: Iterable[Channel[Any, Any]], streams: Collection[str] 
         )
         for channel in channels
     }
+
+
+def contract_of_scope(scope: Scope) -> dict[str, str]:
+    """Return ``contract_of`` for the channels that are served through a scope."""
+    mailboxes = [server.mailbox for server in scope.servers if isinstance(server.mailbox, RequestMailbox)]
+    streams = [mailbox.channel.name for mailbox in mailboxes if mailbox.is_stream]
+    return contract_of((mailbox.channel for mailbox in mailboxes), streams)
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:

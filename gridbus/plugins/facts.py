@@ -46,12 +46,12 @@ class Facts:
     ) -> dict[str, Any]:
         """Publish and log that a plugin could not be reloaded; return file and line of where it went wrong."""
         file, line = location_of(error) or (None, None)
-        text = "".join(traceback.format_exception(error))
-        if isinstance(error, PluginLoadError):
+        kind, message, text = type(error).__qualname__, str(error), "".join(traceback.format_exception(error))
+        if isinstance(error, PluginLoadError):  # it tells of what the plugin's code raised
+            kind, message = error.details.get("error", kind), error.details.get("reason", message)
             text = error.details.get("traceback", text)
         logger.error("plugin %r is not reloaded, and goes on: %s failed\n%s", plugin_id, stage, text)
-        kind = type(error).__qualname__
-        fact = PluginReloadFailed(plugin_id, generation, stage, kind, str(error), file, line, seconds, text)
+        fact = PluginReloadFailed(plugin_id, generation, stage, kind, message, file, line, seconds, text)
         await self.tell(PLUGIN_RELOAD_FAILED, fact)
         return {"file": file, "line": line}
 

@@ -13,9 +13,11 @@ _IN_TRACEBACK = re.compile(r'File "([^"]+)", line (\d+)')
 
 def described(error: BaseException) -> str:
     """Return type, message and place of an error, as in ``ValueError: no such file (greeter.py:12)``."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
     place = place_of(error)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text} ({place})" if place else text
+    return f"{text} ({place})" if place and place not in text else text
 
 
 def place_of(error: BaseException) -> str | None:

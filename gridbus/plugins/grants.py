@@ -13,6 +13,7 @@ from gridbus.manifest.permissions import ANY
 
 _MOST_REMEMBERED = 4096  # topics; a plugin that makes up names must not grow without end
 
+_MANAGING = {"manager", "plugin", "reload"}  # first parts of channels that change which plugins run, and how
 _GRID_READING = {"read", "stream"}  # verbs of the grid's channels that change nothing
 
 
@@ -107,8 +108,8 @@ class Grants:
     def check_ask(self, channel: Channel[Any, Any]) -> None:
         """Refuse to ask on a channel.
 
-        The plugin's own channels are free. Those of the manager need ``manage``, those of a grid ``grid.read`` or
-        ``grid.write``: a wide ``ask:*`` opens neither.
+        The plugin's own channels are free. Those of the manager and the reloader need ``manage``, those of a grid
+        ``grid.read`` or ``grid.write``: a wide ``ask:*`` opens neither.
 
         Raises:
             PluginPermissionError: the permission for that was not granted.
@@ -116,7 +117,7 @@ class Grants:
         if channel.name in self._askable:
             return
         noun, _, verb = channel.name.partition(":")
-        if noun == "manager":
+        if noun in _MANAGING:
             self.check(PermissionKind.MANAGE)
         elif noun == "grid":
             self.check(PermissionKind.GRID_READ if verb in _GRID_READING else PermissionKind.GRID_WRITE)

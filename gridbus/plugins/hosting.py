@@ -105,6 +105,10 @@ class Hosted(Protocol):
     async def apply_grants(self, granted: tuple[Permission, ...], *, restart: bool) -> None:
         """Tell it what it may do now."""
 
+    async def contracts(self) -> Mapping[str, str]:
+        """Return what the channels promise that it serves, as ``contract_of``; nothing where its process is gone."""
+        ...
+
     def process_usage(self) -> Mapping[str, Any]:
         """Return what its process uses: fields of ``ResourceUsage``."""
         ...

@@ -88,9 +88,15 @@ def import_failure(error: BaseException, *, plugin_id: str | None, what: str, fo
     """Return the error for code that cannot be imported; the message names file and line."""
     reason = f"{described(error)}{_hint(error, folder)}"
     place = location_of(error)
-    details = {} if place is None else {"file": place[0], "line": place[1]}
-    text = "".join(traceback.format_exception(error))
-    return PluginLoadError(f"plugin {what} cannot be imported: {reason}", plugin_id, traceback=text, **details)
+    details: dict[str, Any] = {} if place is None else {"file": place[0], "line": place[1]}
+    return PluginLoadError(
+        f"plugin {what} cannot be imported: {reason}",
+        plugin_id,
+        error=type(error).__qualname__,
+        reason=error.msg if isinstance(error, SyntaxError) else str(error),
+        traceback="".join(traceback.format_exception(error)),
+        **details,
+    )
 
 
 def nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -12,10 +12,9 @@ from itertools import count
 import attrs
 
 from gridbus.bus import Bus
-from gridbus.bus.ask import RequestMailbox
 from gridbus.bus.succession import SHORT, Succession
 from gridbus.channels.plugins import PluginState
-from gridbus.errors import PluginLoadError, PluginPermissionError, PluginReloadError, PluginStateError
+from gridbus.errors import PeerGone, PluginLoadError, PluginPermissionError, PluginReloadError, PluginStateError
 from gridbus.events.system import (
     PLUGIN_DRAINED,
     PLUGIN_RELOADED,
@@ -27,7 +26,7 @@ from gridbus.events.system import (
 )
 from gridbus.manifest import PluginHealth
 from gridbus.plugins.admission import Admission
-from gridbus.plugins.contract import contract_of, differences
+from gridbus.plugins.contract import contract_of_scope, differences
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.failure import described, strip
 from gridbus.plugins.handover import has_state, run_step, snapshot, succeed
@@ -172,7 +171,7 @@ class Swapping:
         new.state = PluginState.RUNNING
         attempt.stage = "health"
         await self._check(new)
-        attempt.changes = differences(_contract(old), _contract(new))
+        attempt.changes = differences(await _contract(old), await _contract(new))
 
     async def _take_over(self, attempt: _Attempt, old: Record, new: Record) -> tuple[int, float]:
         """Hand the state over and swap, while no handler runs; return how many events waited, and for how long."""
@@ -251,12 +250,12 @@ def _own(record: Record) -> list[object]:
     return belongings(type(record.plugin).__module__.partition(".")[0], record.plugin)
 
 
-def _contract(record: Record) -> dict[str, str]:
+async def _contract(record: Record) -> Mapping[str, str]:
     """Return what the channels promise that a plugin serves."""
-    servers = () if record.scope is None else record.scope.servers
-    mailboxes = [server.mailbox for server in servers if isinstance(server.mailbox, RequestMailbox)]
-    streams = [mailbox.channel.name for mailbox in mailboxes if mailbox.is_stream]
-    return contract_of((mailbox.channel for mailbox in mailboxes), streams)
+    if record.hosted is not None:
+        with suppress(PeerGone):
+            return await record.hosted.contracts()
+    return {} if record.scope is None or record.hosted is not None else contract_of_scope(record.scope)
 
 
 def _refuse_changed_extensions(old: Record, new: Record) -> None:

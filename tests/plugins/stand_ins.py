@@ -50,6 +50,10 @@ class StandIn:
         """Note what is handed over."""
         self.was_given = (state, from_version)
 
+    async def contracts(self) -> Mapping[str, str]:
+        """Serve nothing."""
+        return {}
+
     async def reconfigure(self, config: Any) -> bool:
         """Take nothing."""
         return False

@@ -20,6 +20,7 @@ from gridbus.manifest.permissions import as_permission
 from gridbus.plugins import Plugin, PluginContext
 from gridbus.plugins.allowance import Allowance
 from gridbus.plugins.config import check_config, read_config, refuse_config, type_argument
+from gridbus.plugins.contract import contract_of_scope
 from gridbus.plugins.declare import Declaration, declarations
 from gridbus.plugins.grants import Grants
 from gridbus.plugins.rate import Rate
@@ -54,6 +55,7 @@ class Session:
             "health": self.health,
             "snapshot": self.snapshot,
             "succeed": self.succeed,
+            "contracts": self.contracts,
             "configure": self.configure,
             "destroy": self.destroy,
             "ping": self.ping,
@@ -107,6 +109,11 @@ class Session:
         if wanted.state is not None:
             await self._restore(wanted.state, wanted.from_version)
         await _run(lambda: self._plugin.on_hot_reload(wanted.from_version))
+
+    async def contracts(self, nothing: None, info: Any = None) -> dict[str, str]:
+        """Return what the channels promise that the plugin serves: the types are known here."""
+        scope = self._record.scope
+        return {} if scope is None else contract_of_scope(scope)
 
     async def configure(self, config: Any, info: Any = None) -> bool:
         """Take another configuration; return whether the plugin can as it runs."""

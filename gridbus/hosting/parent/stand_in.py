@@ -160,6 +160,10 @@ class HostedPlugin:
         data = state.data if isinstance(state, PackedState) else None if state is None else pack(state)
         await self._there().call("succeed", Succeed(data, from_version))
 
+    async def contracts(self) -> Mapping[str, str]:
+        """Return what the channels promise that the plugin serves; nothing where its process is gone."""
+        return {} if self.peer is None else await self.peer.call("contracts", None)
+
     async def reconfigure(self, config: Any) -> bool:
         """Give the plugin another configuration; return whether it took it as it runs."""
         is_taken: bool = await self._there().call("configure", config)
