@@ -113,6 +113,7 @@ async def _flow(place: Place, count: int, kind: str) -> dict[str, Any]:
         "calm": longest(waits, calm),
         "calm from due": longest(delays, calm),
         "whole": longest(delays, whole),
+        "worst": max(delays) / 1e6,
         "told": percentiles(pauses, 1e3),
     }
 

@@ -13,7 +13,7 @@ from benchmarks.isolation import percentiles
 from benchmarks.reload_place import APART, PATIENCE, Place, Reloads, application, asked_for_version
 from benchmarks.reload_ticks import Ticks
 
-_WARM = 3  # first saves, which load what is loaded once
+_WARM = 3  # first saves at most, which load what is loaded once
 
 
 def save_times(count: int, kind: str, modules: int = 0, again: float | None = None) -> dict[str, Any]:
@@ -47,14 +47,15 @@ async def _save(place: Place, count: int, kind: str, again: float | None) -> dic
             await reloads.drained()
             return serving - saved, arrived - saved
 
-        for number in range(count + _WARM):
+        warm = min(_WARM, (count + 4) // 5)
+        for number in range(count + warm):
             await asyncio.sleep(APART + random.random() * 0.05)
             unwanted += reloads.waiting
             taken = await save()
             if again is not None:
                 await asyncio.sleep(max(again - taken[0], 0.0))
                 taken = await save()
-            if number >= _WARM:
+            if number >= warm:
                 answered.append(taken[0])
                 told.append(taken[1])
         await asyncio.sleep(APART)
