@@ -64,7 +64,7 @@ class Follower:
         self._own = OwnWrites()
         self._woken = anyio.Event()
         self._places: Places | None = None
-        self._is_survey_due = False
+        self._is_survey_due = self._has_moved = False
         self._tries = 0
         self._retry_at = 0.0
         self._has_warned = False
@@ -114,7 +114,8 @@ class Follower:
         now = self._clock.monotonic()
         look = self.sources.look(heard[0], self.last) if len(heard) == 1 else None
         self._quiet.changed(heard, now, look)
-        self._is_survey_due |= look is None
+        # Where all are told to look, only who made the watch move has to see at once what is new in it.
+        self._is_survey_due |= look is None if heard else self._has_moved
         self._retry_at = 0.0
         self._woken.set()
 
@@ -158,12 +159,14 @@ class Follower:
         self._is_survey_due = False
         before = self._places
         places = await self.survey()
-        if places.differs(before):
+        self._has_moved = places.differs(before)
+        if self._has_moved:
             self._moved(places)
 
     async def _settled(self) -> None:
         """Read what has settled, and ask for a reload if it is new."""
         taken = self._quiet.take()
+        self._is_survey_due |= taken.is_look
         try:
             reading = await self.sources.read(self.last, self._stale_lock)
         except FolderGone as error:

@@ -249,6 +249,8 @@ class HotReloadManager:
         return True
 
     def _begin_reload(self, follower: Follower, reason: str, files: tuple[str, ...]) -> None:
+        if self._scope.is_closed:
+            return
         follower.in_flight += 1
         follower.asked += 1
         self._scope.start_soon(
