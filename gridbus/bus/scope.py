@@ -72,6 +72,11 @@ class Scope:
         return self._closed
 
     @property
+    def is_live(self) -> bool:
+        """Tell whether what is made hears at once."""
+        return not self._how
+
+    @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         """The open subscriptions and servers."""
         self._subscriptions = {kept: None for kept in self._subscriptions if not kept.is_closed}

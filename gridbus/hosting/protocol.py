@@ -262,7 +262,7 @@ IN_PLUGIN: dict[str, tuple[Any, Any]] = {
     "intercept": (Intercept, Packed | None),
     "health": (None, Any),  # PluginHealth, as plain data
     "snapshot": (None, Packed | None),
-    "succeed": (Succeed, None),
+    "succeed": (Succeed, Any),  # PluginHealth, as plain data
     "contracts": (None, dict[str, str]),  # of the channels that it serves, by name
     "configure": (Any, bool),  # plain data; whether the plugin took it as it runs
     "destroy": (None, None),

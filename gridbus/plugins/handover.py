@@ -8,6 +8,9 @@ from typing import Any
 
 from gridbus.bus import Bus
 from gridbus.channels.plugins import PluginState
+from gridbus.errors import PluginReloadError
+from gridbus.events.system import HealthStatus
+from gridbus.manifest import PluginHealth
 from gridbus.plugins.hosting import PackedState
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.record import Record
@@ -38,13 +41,17 @@ async def succeed(bus: Bus, record: Record, state: Any, from_version: str) -> No
     """Let a new generation restore a state, and do what remains before it takes over.
 
     Raises:
-        Exception, SystemExit: what ``restore_state`` or ``on_hot_reload`` raised.
+        PluginReloadError: it is not well with what it restored.
+        Exception, SystemExit: what ``restore_state``, ``on_hot_reload`` or ``health_check`` raised.
         TimeoutError: they took longer than the plugin's ``initialize_timeout``.
     """
     plugin, hosted = record.plugin, record.hosted
     timeout = record.metadata.limits.initialize_timeout
     if hosted is not None:
-        await run_step(bus, record, lambda: hosted.succeed(state, from_version), name="restore", timeout=timeout)
+        health = await run_step(
+            bus, record, lambda: hosted.succeed(state, from_version), name="restore", timeout=timeout
+        )
+        refuse_unwell(record, health)
         return
     assert isinstance(plugin, Plugin)
     if isinstance(state, PackedState):
@@ -53,6 +60,33 @@ async def succeed(bus: Bus, record: Record, state: Any, from_version: str) -> No
         await run_step(bus, record, lambda: plugin.restore_state(state, from_version), name="restore", timeout=timeout)
     if _overrides(plugin, "on_hot_reload"):
         await run_step(bus, record, lambda: plugin.on_hot_reload(from_version), name="hot reload", timeout=timeout)
+    if state is not None:
+        await check(bus, record)
+
+
+async def check(bus: Bus, record: Record) -> None:
+    """Refuse a generation that is not well.
+
+    Raises:
+        PluginReloadError: it says so.
+        Exception, SystemExit: what ``health_check`` raised.
+        TimeoutError: it took longer than the plugin's ``health_timeout``.
+    """
+    plugin, timeout = record.plugin, record.metadata.limits.health_timeout
+    assert plugin is not None  # it is initialized
+    refuse_unwell(record, await run_step(bus, record, plugin.health_check, name="health check", timeout=timeout))
+
+
+def refuse_unwell(record: Record, health: Any) -> None:
+    """Refuse what a health check returned, where that is an error.
+
+    Raises:
+        PluginReloadError: it is.
+    """
+    if not isinstance(health, PluginHealth):
+        raise PluginReloadError(f"its health check returned {type(health).__name__}; return a PluginHealth", record.id)
+    if health.status is HealthStatus.ERROR:
+        raise PluginReloadError(f"its health check says: {health.message}", record.id)
 
 
 async def run_step(bus: Bus, record: Record, fn: Callable[[], Any], *, name: str, timeout: float) -> Any:

@@ -82,8 +82,8 @@ class Hosted(Protocol):
     confinement: Mapping[str, str]  #: what holds the process, by layer
     on_state: Callable[[PluginState], object]  #: told of restarts and quarantine
 
-    async def initialize(self, ctx: PluginContext) -> None:
-        """Initialize the plugin; its handlers are live when this returns."""
+    async def initialize(self, ctx: PluginContext, *, live: bool) -> None:
+        """Initialize the plugin; its handlers are live when this returns, or made to take over from others."""
 
     async def destroy(self) -> None:
         """Destroy it."""
@@ -95,8 +95,9 @@ class Hosted(Protocol):
     async def snapshot_state(self) -> Any:
         """Return what the next generation is to have, as ``PackedState``; None where there is nothing."""
 
-    async def succeed(self, state: Any, from_version: str) -> None:
-        """Restore what an earlier generation left, and let the plugin do what remains before it takes over."""
+    async def succeed(self, state: Any, from_version: str) -> PluginHealth:
+        """Restore what an earlier generation left, let the plugin do what remains, and ask it how it is then."""
+        ...
 
     async def reconfigure(self, config: Any) -> bool:
         """Give it another configuration, as plain data; return whether it took it as it runs."""

@@ -256,7 +256,7 @@ async def _bring_up(record: Record) -> None:
     assert ctx is not None
     if hosted is not None:
         hosted.on_state = record.note_state
-        await hosted.initialize(ctx)
+        await hosted.initialize(ctx, live=record.scope is not None and record.scope.is_live)
         record.is_initialized = True
         return
     assert isinstance(plugin, Plugin)

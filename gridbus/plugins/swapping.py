@@ -19,17 +19,15 @@ from gridbus.events.system import (
     PLUGIN_DRAINED,
     PLUGIN_RELOADED,
     PLUGIN_RELOADING,
-    HealthStatus,
     PluginDrained,
     PluginReloaded,
     PluginReloading,
 )
-from gridbus.manifest import PluginHealth
 from gridbus.plugins.admission import Admission
 from gridbus.plugins.contract import contract_of_scope, differences
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.failure import described, strip
-from gridbus.plugins.handover import has_state, run_step, snapshot, succeed
+from gridbus.plugins.handover import check, has_state, snapshot, succeed
 from gridbus.plugins.leaks import Leaks, belongings
 from gridbus.plugins.lifecycle import Lifecycle
 from gridbus.plugins.loader import Edition
@@ -170,7 +168,7 @@ class Swapping:
         await self._lifecycle.prepare(new, live=False)
         new.state = PluginState.RUNNING
         attempt.stage = "health"
-        await self._check(new)
+        await check(self._bus, new)
         attempt.changes = differences(await _contract(old), await _contract(new))
 
     async def _take_over(self, attempt: _Attempt, old: Record, new: Record) -> tuple[int, float]:
@@ -185,22 +183,10 @@ class Swapping:
             state = await snapshot(self._bus, old)
             attempt.stage = "restore"
             await succeed(self._bus, new, state, old.metadata.version)
-            if state is not None:
-                attempt.stage = "health"
-                await self._check(new)
             attempt.stage = "swap"
             return succession.swap(), self._bus.clock.monotonic() - standstill.since
         finally:
             standstill.let_go()
-
-    async def _check(self, new: Record) -> None:
-        """Refuse a generation that is not well."""
-        plugin, timeout = new.plugin, new.metadata.limits.health_timeout
-        assert plugin is not None  # it is initialized
-        health = await run_step(self._bus, new, plugin.health_check, name="health check", timeout=timeout)
-        if not isinstance(health, PluginHealth) or health.status is HealthStatus.ERROR:
-            said = health.message if isinstance(health, PluginHealth) else f"it returned {type(health).__name__}"
-            raise PluginReloadError(f"its health check says: {said}", new.id)
 
     def _replace(self, old: Record, new: Record) -> None:
         self._registry.replace(old, new)

@@ -28,7 +28,7 @@ class StandIn:
         self.is_gone = self.is_released = self.is_destroyed = False
         self.grants: list[tuple[tuple[str, ...], bool]] = []
 
-    async def initialize(self, ctx: PluginContext) -> None:
+    async def initialize(self, ctx: PluginContext, *, live: bool) -> None:
         """Note the context."""
         self.ctx = ctx
 
@@ -46,9 +46,10 @@ class StandIn:
         """Return what was set."""
         return self.state
 
-    async def succeed(self, state: Any, from_version: str) -> None:
+    async def succeed(self, state: Any, from_version: str) -> PluginHealth:
         """Note what is handed over."""
         self.was_given = (state, from_version)
+        return self.health
 
     async def contracts(self) -> Mapping[str, str]:
         """Serve nothing."""

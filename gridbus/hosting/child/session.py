@@ -104,11 +104,12 @@ class Session:
         state = await _run(self._plugin.snapshot_state)
         return None if state is None else pack(state)
 
-    async def succeed(self, wanted: Succeed, info: Any = None) -> None:
-        """Take what an earlier generation left, and do what remains before this one takes over."""
+    async def succeed(self, wanted: Succeed, info: Any = None) -> bytes:
+        """Take what an earlier generation left, do what remains before this one takes over, and say how it is."""
         if wanted.state is not None:
             await self._restore(wanted.state, wanted.from_version)
         await _run(lambda: self._plugin.on_hot_reload(wanted.from_version))
+        return await self.health(None)
 
     async def contracts(self, nothing: None, info: Any = None) -> dict[str, str]:
         """Return what the channels promise that the plugin serves: the types are known here."""

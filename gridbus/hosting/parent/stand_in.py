@@ -50,6 +50,7 @@ from gridbus.plugins.hosting import PackedState
 
 Start: TypeAlias = Callable[[Any, tuple[Permission, ...] | None], Awaitable[Life]]
 
+_REST = 0.02  # seconds after a reload until the next spare process is made: events come first
 _GRACE = 1.0  # seconds that a process is given to end after its plugin was destroyed
 
 
@@ -116,14 +117,15 @@ class HostedPlugin:
             raise PluginValidationError(f"plugin {self.id!r} says of itself what cannot be: {error}", self.id) from None
         self.id = self.metadata.id
 
-    async def initialize(self, ctx: PluginContext) -> None:
-        """Initialize the plugin in its process; what it declares is live when this returns."""
+    async def initialize(self, ctx: PluginContext, *, live: bool) -> None:
+        """Initialize the plugin in its process; what it declares is live when this returns, or made to take over."""
         life = self._life
         assert life is not None  # it was loaded before
         self.ctx = ctx
         self._relays = Relays(ctx, self, self._around.packed)
         await self._begin(life)
-        self._around.started()
+        if live:
+            self._around.started()
         self._watching = self._bus.start_job(self._watch, name=f"process of {self.id}", owner="manager")
 
     async def destroy(self) -> None:
@@ -155,10 +157,13 @@ class HostedPlugin:
         data = None if self.peer is None else await self.peer.call("snapshot", None)
         return None if data is None else PackedState(data, partial(unpack, data, object))
 
-    async def succeed(self, state: Any, from_version: str) -> None:
-        """Restore what an earlier generation left, here or elsewhere, and do what remains before this takes over."""
+    async def succeed(self, state: Any, from_version: str) -> PluginHealth:
+        """Restore what an earlier generation left, here or elsewhere, do what remains, and ask the plugin how it is."""
         data = state.data if isinstance(state, PackedState) else None if state is None else pack(state)
-        await self._there().call("succeed", Succeed(data, from_version))
+        packed = await self._there().call("succeed", Succeed(data, from_version))
+        self._clock.call_later(_REST, self._around.started)
+        health: PluginHealth = unpack(packed, PluginHealth)
+        return health
 
     async def contracts(self) -> Mapping[str, str]:
         """Return what the channels promise that the plugin serves; nothing where its process is gone."""
