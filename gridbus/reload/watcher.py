@@ -39,6 +39,8 @@ class WatchfilesWatcher:
     """Hears of changes from the operating system, by the library watchfiles.
 
     One thread looks every few milliseconds whether something has come: one to two steps from a change to its batch.
+    On file systems whose changes the system does not tell (a network's, made on other machines) set
+    ``WATCHFILES_FORCE_POLLING``, as the library has it.
     """
 
     def __init__(self, *, step: float = _STEP) -> None:
