@@ -35,14 +35,17 @@ def location_of(error: BaseException) -> tuple[str, int | None] | None:
         return error.filename, error.lineno
     if isinstance(error, PluginError) and "file" in error.details:  # it tells of another, which was there
         return error.details["file"], error.details.get("line")
-    if isinstance(error, RemoteError):
-        told = _IN_TRACEBACK.findall(error.traceback_text)
-        places = [(filename, int(line)) for filename, line in told]
-    else:
-        places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
-    ours = os.path.dirname(os.path.dirname(__file__)) + os.sep
-    foreign = [place for place in places if not place[0].startswith((ours, "<frozen")) and not _is_of_python(place[0])]
+    own = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    elsewhere = error.traceback_text if isinstance(error, RemoteError) else "\n".join(getattr(error, "__notes__", ()))
+    told = [(filename, int(line)) for filename, line in _IN_TRACEBACK.findall(elsewhere)]
+    foreign = _foreign(told) or _foreign(own)
     return foreign[-1] if foreign else None
+
+
+def _foreign(places: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return the places that are neither in gridbus nor in the standard library."""
+    ours = os.path.dirname(os.path.dirname(__file__)) + os.sep
+    return [place for place in places if not place[0].startswith((ours, "<frozen")) and not _is_of_python(place[0])]
 
 
 def _is_of_python(filename: str) -> bool:
