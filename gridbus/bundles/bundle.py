@@ -52,16 +52,15 @@ class Bundle:
         name = str(self.folder / path)
         code = file.compiled.get(name)
         if code is None:
-            code = file.compiled.setdefault(name, _compile(file.data, name))
+            code = file.compiled.setdefault(name, compile_source(file.data, name))
         return code
 
     def packed(self) -> dict[str, bytes]:
         """Return the compiled code of all files as bytes, for another process of the same interpreter.
 
-        Raises:
-            SyntaxError: one is not Python; names the author's file.
+        Of a file that is no Python that is its source, since nobody may ever import it; whoever does gets the error.
         """
-        return {path: marshal.dumps(self.code(path)) for path in self.files if path.endswith(".py")}
+        return {path: marshal.dumps(self._code_or_source(path)) for path in self.files if path.endswith(".py")}
 
     def changed_since(self, other: Bundle) -> tuple[str, ...]:
         """Return the paths that were added, changed or removed between ``other`` and this bundle, sorted."""
@@ -69,8 +68,19 @@ class Bundle:
         then: dict[str, object] = {path: file.digest for path, file in other.files.items()} | dict(other.data)
         return tuple(sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path)))
 
+    def _code_or_source(self, path: str) -> CodeType | bytes:
+        try:
+            return self.code(path)
+        except SyntaxError:
+            return self.files[path].data
 
-def _compile(data: bytes, name: str) -> CodeType:
+
+def compile_source(data: bytes, name: str) -> CodeType:
+    """Return the code of a file's content.
+
+    Raises:
+        SyntaxError: it is not Python; names the file.
+    """
     try:
         code: CodeType = compile(data, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from types import CodeType, ModuleType
 from typing import Any
 
-from gridbus.bundles.bundle import Bundle
+from gridbus.bundles.bundle import Bundle, compile_source
 from gridbus.bundles.finding import PackagesFinder
 from gridbus.bundles.leaving import forget_modules, forget_traces
 from gridbus.bundles.loader import CodeLoader, file_spec, namespace_spec
@@ -193,8 +193,8 @@ class PackedImporter(FolderImporter):
         self._codes = codes
 
     def _code(self, path: str) -> CodeType:
-        code: CodeType = marshal.loads(self._codes[path])
-        return code
+        code: CodeType | bytes = marshal.loads(self._codes[path])
+        return compile_source(code, self._at(path)) if isinstance(code, bytes) else code
 
     def _source(self, path: str) -> str:
         return decode_source((self.folder / path).read_bytes())

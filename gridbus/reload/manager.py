@@ -262,6 +262,8 @@ class HotReloadManager:
         try:
             await self._reload(ReloadPlugin(plugin_id, reason=reason, files=files))
             await self._look_up(follower)
+        except PluginReloadError:
+            pass  # that was told by the manager, or by ``_load``
         except (PluginError, ChannelError, BusError) as error:
             if number == follower.asked:  # otherwise there is newer code on its way
                 logger.warning("%r goes on as it was, %s: %s", plugin_id, reason, error)
@@ -283,6 +285,7 @@ class HotReloadManager:
             return await source if inspect.isawaitable(source) else source
         except Exception as error:
             text = f"the loader of {plugin_id!r} failed: {type(error).__name__}: {error}"
+            logger.warning("%r goes on as it was: %s", plugin_id, text)
             raise PluginReloadError(text, plugin_id, stage="load", file=None, line=None) from error
 
     async def _look_up(self, follower: Follower) -> None:

@@ -11,7 +11,7 @@ from types import CodeType
 
 import pytest
 
-from gridbus.bundles import Bundle, SourceFile, read_bundle
+from gridbus.bundles import Bundle, PackedImporter, SourceFile, read_bundle
 
 Write = Callable[[dict[str, str | bytes]], Path]
 
@@ -49,14 +49,22 @@ def test_encodings_are_read_as_python_reads_them(write: Write, data: bytes) -> N
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN.keys())
 def test_what_is_no_python_is_a_syntax_error_in_the_authors_file(write: Write, data: bytes) -> None:
-    """Whatever is wrong, file and line are named, where Python knows the line."""
-    folder = write({"parts/words.py": data, "plugin.py": ""})
+    """Whatever is wrong, file and line are named, where Python knows the line; in another process when it is imported.
+
+    The folder's other files are none the worse for it.
+    """
+    folder = write({"parts/words.py": data, "plugin.py": "class Plugin: ...\n"})
     bundle = read_bundle(folder)
-    for ask in (lambda: bundle.code("parts/words.py"), bundle.packed):
-        with pytest.raises(SyntaxError) as caught:
-            ask()
-        assert caught.value.filename == str(folder / "parts/words.py")
-    bundle.code("plugin.py")
+    packed = PackedImporter("gridbus_plugin_broken", folder, bundle.packed())
+    asking = (lambda: bundle.code("parts/words.py"), lambda: packed.import_entry("parts.words:WORD"))
+    try:
+        for ask in asking:
+            with pytest.raises(SyntaxError) as caught:
+                ask()
+            assert caught.value.filename == str(folder / "parts/words.py")
+        assert packed.import_entry("plugin:Plugin").__name__ == "Plugin"
+    finally:
+        packed.unload()
 
 
 def test_a_syntax_error_names_the_line(write: Write) -> None:

@@ -147,10 +147,10 @@ async def test_what_changed_before_it_was_watched_is_not_missed(
     assert [told.reason for told in manager.reloads] == ["its files are not those that serve", "asked for"]
 
 
-async def test_a_failed_reload_is_told(
-    reloader: HotReloadManager, manager: Any, folder: Path, watcher: FakeWatcher, caplog: pytest.LogCaptureFixture
+async def test_a_failed_reload_is_not_repeated(
+    reloader: HotReloadManager, manager: Any, folder: Path, watcher: FakeWatcher
 ) -> None:
-    """And not repeated: the next is for the next change."""
+    """The next is for the next change; it is the manager who tells what failed."""
     await reloader.enable_hot_reload("greeter")
     manager.failure = PluginReloadError("line 1 is broken", "greeter")
     for number, text in enumerate(("def", "VERSION = 5"), start=1):
@@ -158,7 +158,6 @@ async def test_a_failed_reload_is_told(
         watcher.tell(folder / "greeter.py")
         await manager.reloaded(number)
     await reloader.destroy()
-    assert "'greeter' goes on as it was, greeter.py changed: line 1 is broken" in caplog.text
     assert manager.texts("greeter.py") == ["def", "VERSION = 5"]
 
 
