@@ -41,14 +41,14 @@ class Admission:
         record: Record | None = None
         if where is not Isolation.INLINE:
             place = await find(source, config, edition)
-            where = where or self._policy(place.candidate)
+            where = where or _isolation(self._policy(place.candidate))
         if where is Isolation.INLINE:
             if place is not None and place.bundle is not None:
                 edition = attrs.evolve(edition, bundle=place.bundle)  # it is not read twice
             record = await self._loader.load(source, config, edition=edition)
             if place is not None and place.metadata is None:  # now it is known, and so is what it asks for
                 place = attrs.evolve(place, metadata=record.metadata)
-                where = self._policy(place.candidate)
+                where = _isolation(self._policy(place.candidate))
         if where is Isolation.PROCESS and place is not None:
             if record is not None:
                 record.release()

@@ -34,7 +34,7 @@ class Candidate:
     metadata: PluginMetadata | None  #: None where only its code could tell
 
 
-IsolationPolicy: TypeAlias = Callable[[Candidate], Isolation]
+IsolationPolicy: TypeAlias = Callable[[Candidate], Isolation | str]
 """Says where a plugin runs, where the operator did not."""
 
 
