@@ -64,9 +64,11 @@ class Bundle:
 
     def changed_since(self, other: Bundle) -> tuple[str, ...]:
         """Return the paths that were added, changed or removed between ``other`` and this bundle, sorted."""
-        now: dict[str, object] = {path: file.digest for path, file in self.files.items()} | dict(self.data)
-        then: dict[str, object] = {path: file.digest for path, file in other.files.items()} | dict(other.data)
+        now, then = self._contents(), other._contents()
         return tuple(sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path)))
+
+    def _contents(self) -> Mapping[str, object]:
+        return {**{path: file.digest for path, file in self.files.items()}, **self.data}
 
     def _code_or_source(self, path: str) -> CodeType | bytes:
         try:

@@ -20,15 +20,18 @@ class Importer(Protocol):
     @property
     def package(self) -> str:
         """Its name."""
+        ...
 
     @property
     def shown(self) -> Mapping[str, tuple[int, SourceLines]]:
         """Size and lines of the files it imported, by path."""
+        ...
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Find the package or one of its modules."""
+        ...
 
 
 class PackagesFinder(importlib.abc.MetaPathFinder):

@@ -86,7 +86,7 @@ class Leaks:
     that leaks where there are very many objects: everything stands still meanwhile.
     """
 
-    def __init__(self, clock: Clock, *, tell: Callable[[PluginLeaked], object], after: float = 5.0) -> None:
+    def __init__(self, clock: Clock, *, tell: Callable[[PluginLeaked], object], after: float = 15.0) -> None:
         """Watch nothing yet.
 
         Args:

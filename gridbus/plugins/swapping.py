@@ -98,14 +98,13 @@ class Swapping:
         attempt = _Attempt(wish, old.generation + 1, self._bus.clock.monotonic())
         await self._facts.tell(PLUGIN_RELOADING, PluginReloading(old.id, attempt.generation, wish.reason, wish.files))
         new: Record | None = None
+        waiting, pause = 0, 0.0
         try:
             with turn.scope:
                 new = await self._made(attempt, old)
-                if old.state in INITIALIZED:
+                if old.state in INITIALIZED:  # otherwise nothing of it runs yet
                     await self._prepare(attempt, old, new)
                     waiting, pause = await self._take_over(attempt, old, new)
-                else:  # nothing of it runs yet
-                    waiting, pause = 0, 0.0
                 self._replace(old, new)
         except (Exception, SystemExit) as error:
             await self._give_up(new)

@@ -99,6 +99,8 @@ def of_field(kind: Any) -> st.SearchStrategy[Any]:
         return st.none() | filters
     if kind == str | None:
         return st.none() | texts
+    if kind == int | None:
+        return st.none() | by_type[int]
     if kind == float | None:
         return st.none() | by_type[float]
     if getattr(kind, "__origin__", None) is tuple:

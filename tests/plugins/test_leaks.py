@@ -116,7 +116,7 @@ def told() -> Told:
 @pytest.fixture
 def leaks(clock: FakeClock, told: Told) -> Iterator[Leaks]:
     """A watch of the dead."""
-    leaks = Leaks(clock, tell=told.append)
+    leaks = Leaks(clock, tell=told.append, after=5.0)
     yield leaks
     leaks.close()
 
@@ -379,7 +379,7 @@ async def test_a_failing_listener_is_logged_and_others_are_told(
         raise ValueError("no")
 
     kept = [Kept(), Kept()]
-    leaks = Leaks(clock, tell=tell)
+    leaks = Leaks(clock, tell=tell, after=5.0)
     leaks.watch("greeter", 1, kept[:1])
     leaks.watch("greeter", 2, kept[1:])
     await clock.advance(5)

@@ -167,9 +167,9 @@ class ProcessHost:
         packed = None if request.bundle is None else await anyio.to_thread.run_sync(pack_code, request.bundle)
         child = await self._nursery.take()
         life = Life(self._around, request, child, hello)
-        if packed is not None:
-            life.pass_file(packed)
         try:
+            if packed is not None:
+                life.pass_file(packed)
             await life.load()
         except BaseException:
             life.drop()

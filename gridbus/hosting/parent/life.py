@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -245,8 +246,8 @@ class Life:
     # --- what the process says -----------------------------------------------------------------------------------
 
     def pass_file(self, content: bytes) -> None:
-        """Send a file without a name into the process."""
-        with anonymous_file(content) as file:
+        """Send a file without a name into the process; if that is gone, whoever waits for it to load hears why."""
+        with anonymous_file(content) as file, suppress(OSError):
             self.pass_descriptor(file.fileno())
 
     def pass_descriptor(self, descriptor: int) -> None:

@@ -20,7 +20,7 @@ import gridbus.channels
 import gridbus.events
 from gridbus.channels import Channel
 from gridbus.channels.hub import ServedChannel
-from gridbus.channels.plugins import RegisterPlugin
+from gridbus.channels.plugins import ConfigurePlugin, RegisterPlugin, ReloadPlugin
 from gridbus.errors import PackingError
 from gridbus.events import Event, Topic
 from gridbus.events.event import Origin, Trace
@@ -112,6 +112,8 @@ for _kind in (And, Or):
 st.register_type_strategy(Not, st.builds(Not, _filters))
 st.register_type_strategy(float, st.floats(allow_nan=False))
 st.register_type_strategy(RegisterPlugin, st.builds(RegisterPlugin, _anything, _anything))
+st.register_type_strategy(ConfigurePlugin, st.builds(ConfigurePlugin, st.text(), _anything))
+st.register_type_strategy(ReloadPlugin, st.builds(ReloadPlugin, st.text(), st.booleans(), st.text(), source=_anything))
 st.register_type_strategy(
     PluginHealth,
     st.builds(
