@@ -62,6 +62,7 @@ class Loaded(_Struct):
     protocol: int
     metadata: Any  #: plain data
     declared: tuple[Declared, ...]
+    hooks: tuple[str, ...]  #: methods of its own that reloading asks for
     confinement: dict[str, str]  #: what was really applied, by layer; an empty text where a layer holds nothing
 
 

@@ -16,12 +16,11 @@ from gridbus.plugins.apart import plain_config
 from gridbus.plugins.config import check_config, read_config, refuse_config, type_argument
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.failure import described, strip
-from gridbus.plugins.handover import run_step
+from gridbus.plugins.handover import can_take, run_step
 from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.record import Recipe, Record
 from gridbus.plugins.registry import Registry
 from gridbus.plugins.swapping import Swapping, Wish
-from gridbus.plugins.turns import Turn
 
 
 class Configuring:
@@ -33,20 +32,13 @@ class Configuring:
     async def configure(self, plugin_id: str, config: Any) -> Record:
         """Return the generation that has the configuration; see ``PluginManager.configure_plugin``."""
         record = self._registry.get(plugin_id)
-        if record.state is PluginState.RUNNING and (record.hosted is not None or _can_take(record)):
-            taken = False
+        if record.state is PluginState.RUNNING and can_take(record):
+            async with self._swapping.turns(plugin_id).alone():
+                record = self._registry.get(plugin_id)  # it may be another generation by now
+                if can_take(record) and await self._taken(record, config):
+                    return record
 
-            async def take(turn: Turn) -> Record:
-                nonlocal taken
-                current = self._registry.get(plugin_id)
-                taken = await self._taken(current, config)
-                return current
-
-            record = await self._swapping.turns(plugin_id).take(take)
-            if taken:
-                return record
-
-        def change(recipe: Recipe) -> Recipe:  # the code that it has, and none that was saved meanwhile
+        def change(recipe: Recipe) -> Recipe:  # the code stays, whatever was saved meanwhile
             return attrs.evolve(recipe, config=config)
 
         return await self._swapping.reload(Wish(id=plugin_id, reason="another configuration", change=change))
@@ -91,10 +83,6 @@ async def _ask(bus: Bus, record: Record, config: Any) -> bool:
 async def _ask_hosted(record: Record, config: Any) -> bool:
     assert record.hosted is not None
     return await record.hosted.reconfigure(plain_config(config, record.id))
-
-
-def _can_take(record: Record) -> bool:
-    return type(record.plugin).reconfigure is not Plugin.reconfigure  # type: ignore[union-attr]
 
 
 def _changed(before: Any, after: Any) -> tuple[str, ...]:

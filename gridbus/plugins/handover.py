@@ -16,12 +16,17 @@ from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.record import Record
 from gridbus.plugins.stage import run_stage
 
+_HOOKS = ("snapshot_state", "on_hot_reload", "reconfigure")
+
 
 def has_state(record: Record) -> bool:
-    """Tell whether a plugin may have something to hand on; of one that runs elsewhere only it knows."""
-    if record.state is not PluginState.RUNNING:
-        return False
-    return record.hosted is not None or _overrides(record.plugin, "snapshot_state")
+    """Tell whether a plugin may have something to hand on."""
+    return record.state is PluginState.RUNNING and "snapshot_state" in _hooks(record)
+
+
+def can_take(record: Record) -> bool:
+    """Tell whether a plugin may take another configuration as it runs."""
+    return "reconfigure" in _hooks(record)
 
 
 async def snapshot(bus: Bus, record: Record) -> Any:
@@ -47,6 +52,8 @@ async def succeed(bus: Bus, record: Record, state: Any, from_version: str) -> No
     """
     plugin, hosted = record.plugin, record.hosted
     timeout = record.metadata.limits.initialize_timeout
+    if state is None and "on_hot_reload" not in _hooks(record):
+        return
     if hosted is not None:
         health = await run_step(
             bus, record, lambda: hosted.succeed(state, from_version), name="restore", timeout=timeout
@@ -58,7 +65,7 @@ async def succeed(bus: Bus, record: Record, state: Any, from_version: str) -> No
         state = state.unpacked()
     if state is not None:
         await run_step(bus, record, lambda: plugin.restore_state(state, from_version), name="restore", timeout=timeout)
-    if _overrides(plugin, "on_hot_reload"):
+    if "on_hot_reload" in _hooks(record):
         await run_step(bus, record, lambda: plugin.on_hot_reload(from_version), name="hot reload", timeout=timeout)
     if state is not None:
         await check(bus, record)
@@ -99,8 +106,14 @@ async def run_step(bus: Bus, record: Record, fn: Callable[[], Any], *, name: str
     return await run_stage(bus, run, name=f"{name} of plugin {record.id!r}", owner=record.id, timeout=timeout)
 
 
-def _overrides(plugin: object, method: str) -> bool:
-    return getattr(type(plugin), method) is not getattr(Plugin, method)
+def hooks_of(plugin: Plugin[Any]) -> tuple[str, ...]:
+    """Return which of the methods a plugin has of its own that reloading asks for."""
+    return tuple(name for name in _HOOKS if getattr(type(plugin), name) is not getattr(Plugin, name))
+
+
+def _hooks(record: Record) -> tuple[str, ...]:
+    plugin = record.plugin
+    return () if plugin is None else hooks_of(plugin) if isinstance(plugin, Plugin) else plugin.hooks
 
 
 def _of_leaving(record: Record) -> float:

@@ -79,6 +79,7 @@ class Hosted(Protocol):
     config: Any
     ctx: PluginContext
     declared: tuple[HostedDeclaration, ...]
+    hooks: tuple[str, ...]  #: as ``handover.hooks_of``
     confinement: Mapping[str, str]  #: what holds the process, by layer
     on_state: Callable[[PluginState], object]  #: told of restarts and quarantine
 

@@ -291,15 +291,13 @@ class PluginManager(Renewal):
 
     async def _end(self, record: Record) -> None:
         """Destroy a plugin, whatever generation of it serves by then, or wait for whoever does."""
-        turns = self._swapping.turns(record.id)
-        turns.end()
-        async with turns.lock:
+        async with self._swapping.turns(record.id).ending():
             record = self._registry.find(record.id) or record
             if record.state is PluginState.DESTROYING:
                 await record.settled.wait()
             elif record.plugin is not None:
                 await self._lifecycle.deactivate(record)
-                self._swapping.forget(record.id)
+            self._swapping.forget(record.id)
 
 
 def _name_of(source: Any) -> str:

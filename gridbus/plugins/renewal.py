@@ -16,6 +16,7 @@ from gridbus.plugins.configuring import Configuring
 from gridbus.plugins.directory import Directory
 from gridbus.plugins.leaks import Leaks
 from gridbus.plugins.loader import PluginSource
+from gridbus.plugins.plugin import Plugin
 from gridbus.plugins.record import Recipe
 from gridbus.plugins.swapping import Swapping, Wish
 from gridbus.plugins.whereabouts import code_of
@@ -75,7 +76,7 @@ class Renewal(Directory):
             return attrs.evolve(
                 recipe,
                 source=recipe.source if source is None else source,
-                config=recipe.config if config is None else config,
+                config=None if isinstance(source, Plugin | tuple) else recipe.config if config is None else config,
                 options={**recipe.options, **options},
                 bundle=None,
             )

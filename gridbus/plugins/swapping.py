@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -31,10 +31,10 @@ from gridbus.plugins.handover import check, has_state, snapshot, succeed
 from gridbus.plugins.leaks import Leaks, belongings
 from gridbus.plugins.lifecycle import Lifecycle
 from gridbus.plugins.loader import Edition
-from gridbus.plugins.record import INITIALIZED, Recipe, Record
+from gridbus.plugins.record import INITIALIZED, Record
 from gridbus.plugins.registry import Registry
 from gridbus.plugins.stage import finish
-from gridbus.plugins.turns import Turn, Turns
+from gridbus.plugins.turns import Change, Turn, Turns
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +44,7 @@ class Wish:
     id: str
     reason: str = "asked for"
     files: tuple[str, ...] = ()  #: that changed
-    change: Callable[[Recipe], Recipe] = lambda recipe: attrs.evolve(recipe, bundle=None)  #: what to make it from
+    change: Change = lambda recipe: attrs.evolve(recipe, bundle=None)  #: what to make it from
     cascade: bool = False  #: with all that need it
 
 
@@ -91,7 +91,7 @@ class Swapping:
             PluginReloadError: it could not; the one before goes on. The cause is what was raised.
             PluginStateError: the plugin is going.
         """
-        return await self.turns(wish.id).take(partial(self._reload, wish))
+        return await self.turns(wish.id).take(wish.change, partial(self._reload, wish))
 
     async def _reload(self, wish: Wish, turn: Turn) -> Record | None:
         old = self._registry.get(wish.id)
@@ -101,7 +101,7 @@ class Swapping:
         waiting, pause = 0, 0.0
         try:
             with turn.scope:
-                new = await self._made(attempt, old)
+                new = await self._made(attempt, old, turn.change)
                 if old.state in INITIALIZED:  # otherwise nothing of it runs yet
                     await self._prepare(attempt, old, new)
                     waiting, pause = await self._take_over(attempt, old, new)
@@ -140,10 +140,10 @@ class Swapping:
 
     # --- up to the swap ------------------------------------------------------------------------------------------
 
-    async def _made(self, attempt: _Attempt, old: Record) -> Record:
+    async def _made(self, attempt: _Attempt, old: Record, change: Change) -> Record:
         """Load and configure the new generation."""
         assert old.recipe is not None  # it is registered
-        recipe = attempt.wish.change(old.recipe)
+        recipe = change(old.recipe)
         known = old.recipe.bundle
         new = await self._admission.load(
             recipe.source,

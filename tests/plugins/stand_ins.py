@@ -19,6 +19,7 @@ class StandIn:
     def __init__(self, request: HostRequest, metadata: PluginMetadata, declared: tuple[HostedDeclaration, ...]) -> None:
         self.request, self.metadata, self.declared = request, metadata, declared
         self.config = request.config
+        self.hooks: tuple[str, ...] = ("snapshot_state", "on_hot_reload")
         self.ctx: PluginContext
         self.confinement: Mapping[str, str] = {"seccomp": "40 calls"}
         self.on_state: Callable[[PluginState], object] = lambda state: None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 from textwrap import dedent
 from typing import Any
 
@@ -13,13 +14,16 @@ from anyio.lowlevel import checkpoint
 from gridbus.bus import Bus
 from gridbus.channels.plugins import PluginState
 from gridbus.errors import (
+    PluginNotFoundError,
     PluginPermissionError,
     PluginReloadError,
+    PluginStateError,
     PluginValidationError,
 )
 from gridbus.events.system import PLUGIN_RELOAD_FAILED
 from gridbus.manifest import PluginHealth
 from gridbus.plugins import Plugin, PluginManager
+from gridbus.reload import HotReloadManager
 from gridbus.testing import FakeClock, Recorder
 from tests.plugins.authoring import CODE, SAY, TICK, Author, Hosted, modules, plugin_of
 from tests.plugins.stand_ins import FakeHost
@@ -150,3 +154,29 @@ async def test_a_process_that_is_unwell_does_not_take_over(bus: Bus) -> None:
             await manager.reload_plugin("hosted")
         assert [made.is_released for made in host.made] == [False, True]
         assert manager.get_plugin("hosted").state is PluginState.RUNNING
+
+
+async def test_compiled_code_that_has_changed_is_refused(manager: PluginManager, author: Author) -> None:
+    """A process that has loaded it would go on with what it has."""
+    compiled = author.folder / f"speed{EXTENSION_SUFFIXES[0]}"
+    compiled.write_bytes(b"one")
+    await manager.register_and_initialize(author.folder)
+    author.save(word="other")
+    await manager.reload_plugin("counter")
+    compiled.write_bytes(b"another")
+    with pytest.raises(PluginReloadError, match="is compiled and has changed"):
+        await manager.reload_plugin("counter")
+
+
+async def test_what_shares_its_module_with_others_does_not_follow_files(manager: PluginManager, bus: Bus) -> None:
+    """Whoever wants that is told what to do; so is one who forgot to start what watches."""
+    await manager.register_and_initialize(Hosted)
+    with pytest.raises(PluginStateError, match=r"start a HotReloadManager\(bus\)"):
+        await manager.enable_hot_reload("hosted")
+    async with HotReloadManager(bus) as reloader:
+        with pytest.raises(PluginReloadError, match='give it as a folder with a manifest, or run it with isolation="p'):
+            await manager.enable_hot_reload("hosted")
+        assert await manager.disable_hot_reload("hosted") is False
+        with pytest.raises(PluginNotFoundError):
+            await manager.enable_hot_reload("nobody")
+        assert reloader.watched == ()

@@ -286,3 +286,31 @@ async def test_a_process_hands_its_state_over_as_it_is(bus: Bus) -> None:
         await manager.reload_plugin("hosted")
     assert [made.was_given for made in host.made] == [None, ("packed", "1.2"), (None, "1.2")]
     assert all(made.is_released for made in host.made)
+
+
+async def test_new_code_and_a_new_configuration_at_nearly_the_same_time_are_both_there(
+    manager: PluginManager, bus: Bus, author: Author, recorder: Recorder
+) -> None:
+    """Whichever came first: neither is lost to the other."""
+    await manager.register_and_initialize(author.folder)
+    for step in (2, 3):
+        author.save(word=f"word {step}")
+        wishes = [(manager.reload_plugin, ("counter",)), (manager.configure_plugin, ("counter", {"step": step}))]
+        async with anyio.create_task_group() as group:
+            for fn, arguments in wishes if step == 2 else reversed(wishes):
+                group.start_soon(fn, *arguments)
+                for _ in range(5):
+                    await checkpoint()
+        assert await bus.ask(SAY, 0) == f"word {step} [] {step}"
+    assert [fact.generation for fact in recorder.payloads(PLUGIN_RELOADED)] == [2, 3]
+
+
+async def test_a_cancelled_end_does_not_keep_a_plugin_from_being_reloaded(
+    manager: PluginManager, bus: Bus, author: Author
+) -> None:
+    """Whoever wanted it gone gave up before anything had happened."""
+    await manager.register_and_initialize(author.folder)
+    async with anyio.create_task_group() as group:
+        group.start_soon(manager.unregister_and_destroy, "counter")
+        group.cancel_scope.cancel()
+    assert (await manager.reload_plugin("counter")).generation == 2

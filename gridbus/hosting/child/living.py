@@ -18,6 +18,7 @@ from gridbus.hosting.coding import receive_code
 from gridbus.hosting.protocol import PROTOCOL, Hello, Loaded
 from gridbus.isolation.wire import ChildConnection, Kind, wire_failure
 from gridbus.plugins import Plugin
+from gridbus.plugins.handover import hooks_of
 
 
 async def live(
@@ -60,7 +61,7 @@ async def live(
         assert isinstance(record.plugin, Plugin)  # it was loaded just now
         session = Session(peer, bus, record, Connector(peer, descriptors, bus.start_job, owner=record.id))
         peer.handlers.update(session.handlers())
-        metadata = msgspec.to_builtins(record.metadata)
-        peer.send(Kind.REPLY, number, Loaded(PROTOCOL, metadata, declared_by(record.plugin), confinement))
+        metadata, hooks = msgspec.to_builtins(record.metadata), hooks_of(record.plugin)
+        peer.send(Kind.REPLY, number, Loaded(PROTOCOL, metadata, declared_by(record.plugin), hooks, confinement))
         await gone.wait()
         record.release()

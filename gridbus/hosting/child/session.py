@@ -119,8 +119,6 @@ class Session:
     async def configure(self, config: Any, info: Any = None) -> bool:
         """Take another configuration; return whether the plugin can as it runs."""
         plugin, cls = self._plugin, type(self._plugin)
-        if cls.reconfigure is Plugin.reconfigure:
-            return False
         wanted = read_config(cls, type_argument(cls, Plugin), config, {})
         refuse_config(cls, check_config(plugin, wanted))
         if await _run(lambda: plugin.reconfigure(wanted)) is NotImplemented:

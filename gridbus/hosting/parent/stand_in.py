@@ -50,7 +50,7 @@ from gridbus.plugins.hosting import PackedState
 
 Start: TypeAlias = Callable[[Any, tuple[Permission, ...] | None], Awaitable[Life]]
 
-_REST = 0.02  # seconds after a reload until the next spare process is made: events come first
+_REST = 0.03  # seconds until the next spare process is made, where a reload comes first
 _GRACE = 1.0  # seconds that a process is given to end after its plugin was destroyed
 
 
@@ -65,6 +65,7 @@ class HostedPlugin:
     config: Any
     ctx: PluginContext
     declared: tuple[HostedDeclaration, ...]
+    hooks: tuple[str, ...]
     confinement: Mapping[str, str]
 
     def __init__(self, around: Surroundings, start: Start, *, plugin_id: str) -> None:
@@ -102,7 +103,7 @@ class HostedPlugin:
         """
         self._life = await self._start(config, None)
         loaded = self._life.loaded
-        self.config, self.confinement = config, loaded.confinement
+        self.config, self.confinement, self.hooks = config, loaded.confinement, loaded.hooks
         try:
             self.metadata = msgspec.convert(loaded.metadata, PluginMetadata)
             self.declared = tuple(
@@ -126,6 +127,8 @@ class HostedPlugin:
         await self._begin(life)
         if live:
             self._around.started()
+        else:
+            self._clock.call_later(_REST, self._around.started)
         self._watching = self._bus.start_job(self._watch, name=f"process of {self.id}", owner="manager")
 
     async def destroy(self) -> None:
@@ -161,7 +164,6 @@ class HostedPlugin:
         """Restore what an earlier generation left, here or elsewhere, do what remains, and ask the plugin how it is."""
         data = state.data if isinstance(state, PackedState) else None if state is None else pack(state)
         packed = await self._there().call("succeed", Succeed(data, from_version))
-        self._clock.call_later(_REST, self._around.started)
         health: PluginHealth = unpack(packed, PluginHealth)
         return health
 

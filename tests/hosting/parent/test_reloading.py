@@ -255,3 +255,17 @@ async def test_a_changed_contract_of_a_process_is_noticed(scene: Scene, tmp_path
     assert "made:state replies with" in first[0]
     assert second == ()
     assert "made:state replies with" in third[0]
+
+
+async def test_a_changed_library_of_its_own_comes_with_a_reload(scene: Scene) -> None:
+    """The next process imports everything anew."""
+    site = scene.place / "site"
+    site.mkdir()
+    for word in ("first", "second"):
+        (site / "library_of_the_test.py").write_text(f"WORD = {word!r}\n")
+        folder = scene.write("", BODY)
+        code = (folder / "made.py").read_text().replace("WORD = ''", "from library_of_the_test import WORD")
+        (folder / "made.py").write_text(code)
+        await scene.manager.reload_plugin("made", site=site)
+        assert (await scene.state())[0] == word
+    assert str(site) in scene.manager.code_of("made").paths
