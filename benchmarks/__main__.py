@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from benchmarks import bus, grid, isolation, memory, plugins
+from benchmarks import bus, grid, isolation, memory, plugins, reload
 from benchmarks.goals import Goal, bus_goals
 from benchmarks.isolated import ROOT, Figure
 from benchmarks.report import Table, as_markdown, bus_tables, figure_table, goal_table, machine
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "memory": _memory,
         "plugins": _plugins,
         "isolation": _isolation,
+        "reload": _reload,
         "grid": _grid,
     }
     tables: list[Table] = []
@@ -85,6 +86,11 @@ def _memory(quick: bool) -> Part:
 def _isolation(quick: bool) -> Part:
     figures = isolation.measure(quick=quick)
     return [figure_table("Plugins in processes of their own", figures)], _goals_of(figures)
+
+
+def _reload(quick: bool) -> Part:
+    figures = reload.measure(quick=quick)
+    return [figure_table("Hot reload", figures)], _goals_of(figures)
 
 
 def _plugins(quick: bool) -> Part:

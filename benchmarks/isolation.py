@@ -319,9 +319,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def percentiles(values: list[float], scale: float) -> list[float]:
-    """Return the median, and what 99 in 100 stay below."""
+    """Return the median, and what 99 in 100 do not exceed (nearest rank)."""
     ordered = sorted(values)
-    return [ordered[len(ordered) // 2] * scale, ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)] * scale]
+    return [ordered[len(ordered) // 2] * scale, ordered[-(-len(ordered) * 99 // 100) - 1] * scale]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ _MOST_BYTES = 1 << 20  #: of a file whose lines are shown
 _MOST_TOLD = 400  #: characters of a message in a line
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
 _IN_MESSAGE = re.compile(r"\(([^()\n]+):(\d+)\)")
-_WRAPPED = re.compile(r"plugin .* cannot be imported: (\w+)(?:: (.*))?", re.DOTALL)
 _OF_SYNTAX = re.compile(r" \([^()]*, line \d+\)")  # what str(SyntaxError) ends with: the place, once more
 
 
@@ -70,8 +69,6 @@ def of_error(error: PluginError, folder: Path, what: str) -> Trouble:
 def of_reload(fact: PluginReloadFailed, folder: Path) -> Trouble:
     """Return why a plugin could not be reloaded."""
     error, message = fact.error, fact.message
-    if wrapped := _WRAPPED.fullmatch(message):
-        error, message = wrapped[1], wrapped[2] or ""
     if error in ("SyntaxError", "IndentationError", "TabError"):
         message = _OF_SYNTAX.sub("", message)
     place = (fact.file, fact.line) if fact.file is not None else _place_in(fact.traceback or fact.message, folder)

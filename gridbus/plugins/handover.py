@@ -81,6 +81,8 @@ async def check(bus: Bus, record: Record) -> None:
     """
     plugin, timeout = record.plugin, record.metadata.limits.health_timeout
     assert plugin is not None  # it is initialized
+    if type(plugin).health_check is Plugin.health_check:
+        return  # it would be that nothing has failed yet
     refuse_unwell(record, await run_step(bus, record, plugin.health_check, name="health check", timeout=timeout))
 
 
@@ -97,11 +99,13 @@ def refuse_unwell(record: Record, health: Any) -> None:
 
 
 async def run_step(bus: Bus, record: Record, fn: Callable[[], Any], *, name: str, timeout: float) -> Any:
-    """Return what a method of a plugin returns, plain or async, within a time."""
+    """Return what a method of a plugin returns; an async one runs in a task of its own, within a time."""
+    result = fn()
+    if not inspect.isawaitable(result):
+        return result  # nothing could have ended a plain function early, and events wait meanwhile
 
     async def run() -> Any:
-        result = fn()
-        return await result if inspect.isawaitable(result) else result
+        return await result
 
     return await run_stage(bus, run, name=f"{name} of plugin {record.id!r}", owner=record.id, timeout=timeout)
 
