@@ -36,9 +36,14 @@ class Channel(Generic[M, R]):
         self.message_check = runtime_type(message_type)  #: what isinstance can check of a message
         self.reply_check = runtime_type(reply_type)
 
+    @property
+    def shown_types(self) -> tuple[str, str]:
+        """Message and reply type, as their author wrote them."""
+        return shown(self.message_type), shown(self.reply_type)
+
     def __repr__(self) -> str:
         """Show name and types."""
-        return f"Channel({self.name!r}, {shown(self.message_type)}, {shown(self.reply_type)})"
+        return f"Channel({self.name!r}, {', '.join(self.shown_types)})"
 
     def __eq__(self, other: object) -> bool:
         """Channels of the same name and types are the same channel."""

@@ -6,13 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from gridbus.bus import BusStats
-from gridbus.channels import Channel
-from gridbus.channels.channel import shown
 from gridbus.channels.plugins import PluginInfo
 from gridbus.cli.dev_facts import milliseconds
 from gridbus.cli.dev_trouble import Trouble
@@ -60,8 +57,8 @@ class Board:
             return ""
         if self.info.isolation.value == "inline":
             return "inline"
-        held = [layer for layer, what in self.info.confinement.items() if what]
-        return f"in a process, held by {', '.join(held)}" if held else "in a process that nothing holds"
+        is_held = any(self.info.confinement.values())
+        return "in a sandboxed process" if is_held else "in a process that nothing holds"
 
     @property
     def figures(self) -> str:
@@ -117,9 +114,4 @@ class Board:
         channels = {served.channel.name: served.channel for served in stats.channels if self.name in served.servers}
         mine = [kept for kept in stats.subscriptions if kept.owner == self.name]
         self.hears = tuple(f"{kept.topic} ({kept.name})" for kept in mine if kept.topic not in channels)
-        self.serves = tuple(f"{name} ({described(channels[name])})" for name in sorted(channels))
-
-
-def described(channel: Channel[Any, Any]) -> str:
-    """Return what is asked on a channel, and what it replies with."""
-    return f"{shown(channel.message_type)} -> {shown(channel.reply_type)}"
+        self.serves = tuple(f"{name} ({' -> '.join(channels[name].shown_types)})" for name in sorted(channels))

@@ -22,9 +22,10 @@ class RemoteChannel(Channel[Any, Any]):
         super().__init__(name, object, object)
         self.message_name, self.reply_name = message_name, reply_name
 
-    def __repr__(self) -> str:
-        """Show name and types."""
-        return f"Channel({self.name!r}, {self.message_name}, {self.reply_name})"
+    @property
+    def shown_types(self) -> tuple[str, str]:
+        """The names of message and reply type."""
+        return self.message_name, self.reply_name
 
     def __eq__(self, other: object) -> bool:
         """Compare name and names of types."""
