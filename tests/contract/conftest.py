@@ -93,7 +93,9 @@ def host(request: pytest.FixtureRequest) -> str:
 async def hosted(host: str) -> AsyncIterator[Hosted]:
     """The plugin, running."""
     grid = GridConfig(id_column="id")
-    async with App(name="contract", grid=grid, rows=rows(), health_interval=None, require_sandbox=False) as app:
+    # Some of what plugins ask for here never ends by itself.
+    app = App(name="contract", grid=grid, rows=rows(), health_interval=None, require_sandbox=False, grace=0.5)
+    async with app:
         with Recorder(app.bus) as recorder:
 
             async def echo(message: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,12 @@ def footprint(bus: Bus) -> Callable[[], dict[str, Any]]:
 def author(tmp_path: Path) -> Author:
     """The author of a plugin that counts."""
     return Author(tmp_path / "counter")
+
+
+@pytest.fixture(scope="module")
+def small_heap() -> Iterator[None]:
+    """Leave out of each search of memory what the other tests of the run have left in it."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -60,7 +60,7 @@ class Greeter:
 
 HANDLERS = [Greeter.greet]
 """
-
+pytestmark = pytest.mark.usefixtures("small_heap")
 REGISTRY = """
 import contextvars
 import functools
