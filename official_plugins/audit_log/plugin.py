@@ -75,6 +75,15 @@ class AuditLog(Plugin[AuditLogConfig]):
             )
         return PluginHealth.healthy(f"{figures.written:,} entries written", **details)
 
+    async def snapshot_state(self) -> list[bytes] | None:
+        """Write what was handled before another generation writes; return the lines that cannot be written."""
+        await self._writer.settle()
+        return self._writer.lines() or None
+
+    def restore_state(self, state: list[bytes], from_version: str) -> None:
+        """Take the lines that an earlier generation could not write."""
+        self._writer.take(state)
+
     async def _finish(self) -> None:
         missing = await self._writer.finish()
         if missing:

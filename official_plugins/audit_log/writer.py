@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from logging import Logger, LoggerAdapter
 from typing import Any, TypeAlias
@@ -17,6 +17,8 @@ from official_plugins.audit_log.entry import Gap, encode_gap
 from official_plugins.audit_log.file import LineFile
 
 Log: TypeAlias = Logger | LoggerAdapter[Any]
+Item: TypeAlias = Event[Any] | Gap | bytes
+"""What waits to be written: an event, what stands for those that were lost, or a line as it is."""
 
 _MOST_AT_ONCE = 1_000
 _LONGEST_PAUSE = 30.0
@@ -52,10 +54,10 @@ class EntryWriter:
         self.figures = Figures()
         self._file, self._encode, self._log = file, encode, log
         self._max_waiting, self._retry_seconds = max_waiting, retry_seconds
-        self._waiting: deque[Event[Any] | Gap] = deque()
+        self._waiting: deque[Item] = deque()
         self._in_hand = 0  # of those that wait, the first so many are being written
         self._is_needed = anyio.Event()
-        self._has_room = anyio.Event()
+        self._has_tried = anyio.Event()
 
     @property
     def waiting(self) -> int:
@@ -65,8 +67,7 @@ class EntryWriter:
     async def add(self, event: Event[Any]) -> None:
         """Take an event."""
         while len(self._waiting) >= self._max_waiting and self.figures.last_error is None:
-            self._has_room = anyio.Event()
-            await self._has_room.wait()
+            await self._next_attempt()
         if len(self._waiting) < self._max_waiting:
             self._waiting.append(event)
         else:
@@ -86,12 +87,32 @@ class EntryWriter:
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
+    async def settle(self) -> None:
+        """Return when all is written, or an attempt has failed."""
+        while self._waiting and self.figures.last_error is None:
+            await self._next_attempt()
+
+    def lines(self) -> list[bytes]:
+        """Return what is not written yet, as it would be; it stays to be written."""
+        return [self._line(item) for item in self._waiting]
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Write lines that another writer could not."""
+        self._waiting.extend(lines)
+        self._is_needed.set()
+
     async def finish(self) -> int:
         """Write what waits, in one attempt, and close the file; return how many entries are not in it."""
         while self._waiting and await self._write_some():
             pass
         await to_thread.run_sync(self._file.close)
         return sum(item.lost if isinstance(item, Gap) else 1 for item in self._waiting)
+
+    async def _next_attempt(self) -> None:
+        """Wait until something was written, or could not be."""
+        if self._has_tried.is_set():
+            self._has_tried = anyio.Event()
+        await self._has_tried.wait()
 
     async def _write_some(self) -> bool:
         """Write a batch; tell whether that worked."""
@@ -111,12 +132,17 @@ class EntryWriter:
         if self.figures.last_error is not None:
             self.figures.last_error = None
             self._log.warning("%s can be written again; entries lost so far: %d", self._file.path, self.figures.lost)
-        self._has_room.set()
+        self._has_tried.set()
         return True
 
-    def _write(self, batch: list[Event[Any] | Gap]) -> None:
+    def _write(self, batch: list[Item]) -> None:
         """Encode and write, in a thread."""
-        self._file.append([encode_gap(item) if isinstance(item, Gap) else self._encode(item) for item in batch])
+        self._file.append([self._line(item) for item in batch])
+
+    def _line(self, item: Item) -> bytes:
+        if isinstance(item, bytes):
+            return item
+        return encode_gap(item) if isinstance(item, Gap) else self._encode(item)
 
     def _failed(self, error: OSError) -> None:
         reason = f"{self._file.path} cannot be written: {error.strerror or error}"
@@ -124,7 +150,7 @@ class EntryWriter:
             self._log.error("%s; it is tried again", reason)
         self.figures.failures += 1
         self.figures.last_error = reason
-        self._has_room.set()
+        self._has_tried.set()
 
     def _lose(self, event: Event[Any]) -> None:
         """Count an event in the gap at the end of what waits, unless that gap is being written just now."""

@@ -32,3 +32,9 @@ async def bus(clock: FakeClock) -> AsyncIterator[Bus]:
     """An open bus."""
     async with Bus(clock=clock, id="bus") as bus:
         yield bus
+
+
+@pytest.fixture
+def log() -> list[tuple[str, int]]:
+    """What was heard, by whom."""
+    return []

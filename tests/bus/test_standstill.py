@@ -2,64 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import anyio
-import attrs
 import pytest
 from anyio.lowlevel import checkpoint
 
-from gridbus.bus import Bus, Scope
+from gridbus.bus import Bus
 from gridbus.bus.succession import Standstill
-from gridbus.channels import Channel
 from gridbus.errors import MailboxFull
-from gridbus.events import Event, Topic
+from gridbus.events import Event
 from gridbus.testing import FakeClock
-
-
-@attrs.frozen
-class Tick:
-    """A payload with a number."""
-
-    number: int
-
-
-TICK: Topic[Tick] = Topic("tick:new", Tick)
-ASK: Channel[int, str] = Channel("plugin-a:ask", int, str)
-
-
-class Hearing:
-    """A handler that notes what it hears, and waits where it is told to."""
-
-    def __init__(self, name: str, log: list[tuple[str, int]]) -> None:
-        self.name, self.log = name, log
-        self.gate: anyio.Event | None = None
-        self.begun = anyio.Event()
-
-    async def hear(self, event: Event[Tick]) -> None:
-        """Note the number, after the gate."""
-        self.begun.set()
-        if self.gate is not None:
-            await self.gate.wait()
-        self.log.append((self.name, event.payload.number))
-
-
-@pytest.fixture
-def log() -> list[tuple[str, int]]:
-    """What was heard, by whom."""
-    return []
-
-
-def scopes(bus: Bus) -> tuple[Scope, Scope]:
-    """Return a live scope, and one that is not."""
-    return bus.scope("a"), bus.scope("a", live=False)
-
-
-@pytest.fixture
-async def bus(clock: FakeClock) -> AsyncIterator[Bus]:
-    """An open bus whose clock stands still."""
-    async with Bus(clock=clock, id="bus") as bus:
-        yield bus
+from tests.bus.hearing import ASK, TICK, Hearing, Tick, scopes
 
 
 async def test_settling_waits_for_what_is_in_hand(bus: Bus, log: list[tuple[str, int]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +14,7 @@ from gridbus.errors import BusClosed
 from gridbus.reload.lookout import Lookout
 from gridbus.reload.places import Places
 from gridbus.testing import FakeClock
-
-
-class FakeWatcher:
-    """Records what is watched, and tells of what a test makes up."""
-
-    def __init__(self) -> None:
-        self.watches: list[set[str]] = []
-        self.open = 0
-        self._send: Any = None
-
-    async def changes(self, folders: Collection[Path]) -> AsyncGenerator[set[Path], None]:
-        self.watches.append({str(folder) for folder in folders})
-        self._send, receive = anyio.create_memory_object_stream[set[Path]](100)
-        self.open += 1
-        try:
-            async for batch in receive:
-                yield batch
-        finally:
-            self.open -= 1
-            receive.close()
-            self._send.close()
-
-    def tell(self, *paths: str) -> None:
-        self._send.send_nowait({Path(path) for path in paths})
+from tests.reload.watching import FakeWatcher
 
 
 def places(*folders: str, inode: int = 0) -> Places:
@@ -66,11 +43,11 @@ async def test_one_watch_serves_all(lookout: Lookout, watcher: FakeWatcher, cloc
     """Each hears of everything, and of the possibility that something was missed when the watch is made anew."""
     heard: dict[str, list[Any]] = {"a": [], "b": []}
     await lookout.follow("a", places("/a"), lambda batch: heard["a"].append(set(batch)))
-    assert watcher.watches == [set(), {"/a"}]
+    assert watcher.folders == [set(), {Path("/a")}]
     heard["a"].clear()
     await lookout.follow("b", places("/b", "/a"), lambda batch: heard["b"].append(set(batch)))
-    assert watcher.watches[2:] == [{"/a", "/b"}]
-    watcher.tell("/b/x.py")
+    assert watcher.folders[2:] == [{Path("/a"), Path("/b")}]
+    watcher.tell(Path("/b/x.py"))
     await clock.advance(0)
     assert heard == {"a": [set(), {Path("/b/x.py")}], "b": [set(), {Path("/b/x.py")}]}
     assert watcher.open == 1
@@ -83,16 +60,16 @@ async def test_the_watch_is_made_anew_only_where_it_differs(
     await lookout.follow("a", places("/a"), lambda batch: None)
     lookout.move("a", places("/a"))
     await clock.advance(0)
-    assert len(watcher.watches) == 2
+    assert len(watcher.folders) == 2
     lookout.move("a", places("/a", "/a/sub"))
     await clock.advance(0)
     lookout.move("a", places("/a", "/a/sub", inode=1))
     await clock.advance(0)
-    assert watcher.watches[2:] == [{"/a", "/a/sub"}] * 2
+    assert watcher.folders[2:] == [{Path("/a"), Path("/a/sub")}] * 2
     lookout.forget("a")
     lookout.forget("a")
     await clock.advance(0)
-    assert watcher.watches[4:] == [set()]
+    assert watcher.folders[4:] == [set()]
 
 
 async def test_a_folder_that_goes_takes_its_watch_along(
@@ -102,9 +79,9 @@ async def test_a_folder_that_goes_takes_its_watch_along(
     heard: list[Any] = []
     await lookout.follow("a", places("/p", "/p/a"), heard.append)
     heard.clear()
-    watcher.tell("/p/a")
+    watcher.tell(Path("/p/a"))
     await clock.advance(0)
-    assert watcher.watches[2:] == [{"/p", "/p/a"}]
+    assert watcher.folders[2:] == [{Path("/p"), Path("/p/a")}]
     assert heard == [{Path("/p/a")}, ()]
 
 
