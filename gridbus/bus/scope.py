@@ -244,6 +244,7 @@ class Scope:
         async def end(index: int, subscription: Subscription) -> None:
             ends[index] = await subscription.aclose(grace=grace)
             await subscription.aclose(grace=max(grace, _PATIENCE))  # what was cancelled has to have ended
+            subscription.give_way()
 
         try:
             async with anyio.create_task_group() as group:

@@ -39,7 +39,7 @@ class SubscriptionStats:
 class Subscription:
     """One bounded mailbox and its workers."""
 
-    __slots__ = ("_closed", "_ended", "_ends", "_enter", "_remove", "mailbox", "order", "subject", "workers")
+    __slots__ = ("_closed", "_ended", "_ends", "_enter", "_heir", "_remove", "mailbox", "order", "subject", "workers")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Subscription:
         self._closed = False
         self._ended = 0
         self._ends: tuple[asyncio.Future[None], ...] = ()  #: of those who wait for the end
+        self._heir: Subscription | None = None  #: that begins when the last handler here has ended
 
     def __repr__(self) -> str:
         """Show what is subscribed, by whom and to what."""
@@ -103,12 +104,18 @@ class Subscription:
         """
         if len(self.workers) == 1 and not old.is_idle:
             self.hold()
-            old._when_ended(self.mailbox.end_hold)
+            old._heir = self
         return self.mailbox.take_over(old.mailbox)
 
     def hold(self) -> Hold:
         """Let handlers begin nothing more until ``let_go`` was called as often as this."""
         return self.mailbox.start_hold(worker for worker in self.workers if worker.subscription is not None)
+
+    def give_way(self) -> None:
+        """Let whoever took over begin, whether the last handler here has ended or goes on for ever."""
+        heir, self._heir = self._heir, None
+        if heir is not None:
+            heir.let_go()
 
     def let_go(self) -> None:
         """Undo one ``hold``."""
@@ -118,6 +125,7 @@ class Subscription:
         """One of the workers has ended; called by the bus."""
         self._ended += 1
         if self._ended == len(self.workers):
+            self.give_way()
             for end in self._ends:
                 if not end.done():
                     end.set_result(None)
@@ -198,11 +206,3 @@ class Subscription:
         if not self._closed:
             self._closed = True
             self._remove(self)
-
-    def _when_ended(self, then: Callable[[], object]) -> None:
-        if self._ended == len(self.workers):
-            then()
-            return
-        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        end.add_done_callback(lambda _: then())
-        self._ends += (end,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 import anyio
@@ -344,3 +346,30 @@ async def test_swapping_again_and_again_under_load(bus: Bus) -> None:
             serving = heir
     await bus.drain()
     assert heard == list(range(10_000))
+
+
+async def test_a_handler_that_ignores_its_cancellation_does_not_keep_the_new_one_from_beginning(
+    bus: Bus, log: list[tuple[str, int]]
+) -> None:
+    """It is left behind, and what it goes on to do is its own affair."""
+    old, new = scopes(bus)
+    begun, go = anyio.Event(), anyio.Event()
+
+    async def stubborn(event: Event[Tick]) -> None:
+        begun.set()
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+
+    old.on(TICK, stubborn)
+    new.on(TICK, Hearing("new", log).hear)
+    for number in (1, 2):
+        await bus.publish(TICK, Tick(number))
+    await begun.wait()
+    assert Succession(old, new).swap() == 1
+    assert await old.hush(grace=0) == 1
+    for _ in range(5):
+        await checkpoint()
+    assert log == [("new", 2)]
+    go.set()
+    await bus.drain()
