@@ -12,7 +12,7 @@ import anyio
 
 from gridbus.app import App
 from gridbus.cli.demo import run_demo
-from gridbus.cli.dev_log import failed_reloads_told_once
+from gridbus.cli.dev.log import failed_reloads_told_once
 from gridbus.cli.logs import logging_to_stderr
 from gridbus.cli.progress import no_bars, show_bars
 from gridbus.cli.prompting import Prompter, can_ask, terminal_line

@@ -140,7 +140,7 @@ def dev(
     allow_unconfined: Annotated[bool, _UNCONFINED] = False,
 ) -> None:
     """Work on a plugin: it is reloaded on save."""
-    from gridbus.cli.dev import dev_command
+    from gridbus.cli.dev.command import dev_command
 
     raise typer.Exit(dev_command(folder, file, isolation=isolation, allow_unconfined=allow_unconfined))
 

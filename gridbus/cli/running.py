@@ -17,7 +17,7 @@ from anyio import lowlevel, to_thread
 
 from gridbus.app import App, FileLoaded
 from gridbus.cli.applying import Operator
-from gridbus.cli.dev_facts import tell_reloads
+from gridbus.cli.dev.facts import tell_reloads
 from gridbus.cli.lines import read_lines
 from gridbus.cli.operations import LineError
 from gridbus.cli.progress import Bar

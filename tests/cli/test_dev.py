@@ -11,8 +11,8 @@ import pytest
 
 from gridbus import App
 from gridbus.cli import main
-from gridbus.cli.dev_board import Board
-from gridbus.cli.dev_session import Session
+from gridbus.cli.dev.board import Board
+from gridbus.cli.dev.session import Session
 from gridbus.events.system import (
     PLUGIN_DRAINED,
     PLUGIN_LEAKED,

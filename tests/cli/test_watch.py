@@ -17,7 +17,7 @@ from typing import IO
 import pytest
 
 from gridbus import Bus
-from gridbus.cli.dev_facts import milliseconds, tell_reloads
+from gridbus.cli.dev.facts import milliseconds, tell_reloads
 from gridbus.events.system import (
     PLUGIN_RECONFIGURED,
     PLUGIN_RELOAD_FAILED,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gridbus.bus import Bus
-from gridbus.cli.dev_board import Board
-from gridbus.cli.dev_facts import drained_lines, leaked_lines, reconfigured_lines, reload_failed_lines, reloaded_lines
-from gridbus.cli.dev_trouble import of_handler, of_reload, of_stage, of_task
+from gridbus.cli.dev.board import Board
+from gridbus.cli.dev.facts import drained_lines, leaked_lines, reconfigured_lines, reload_failed_lines, reloaded_lines
+from gridbus.cli.dev.trouble import of_handler, of_reload, of_stage, of_task
 from gridbus.events import Event
 from gridbus.events.system import (
     BUS_HANDLER_FAILED,

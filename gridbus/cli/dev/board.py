@@ -11,8 +11,8 @@ import attrs
 
 from gridbus.bus import BusStats
 from gridbus.channels.plugins import PluginInfo
-from gridbus.cli.dev_facts import milliseconds
-from gridbus.cli.dev_trouble import Trouble
+from gridbus.cli.dev.facts import milliseconds
+from gridbus.cli.dev.trouble import Trouble
 from gridbus.events.system import PluginReloaded
 from gridbus.manifest import PluginHealth, ResourceUsage
 

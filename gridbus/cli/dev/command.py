@@ -12,11 +12,11 @@ import anyio
 
 from gridbus.app import App
 from gridbus.cli.commands import FAILED, MISUSED, OK, import_from_here
-from gridbus.cli.dev_board import Board
-from gridbus.cli.dev_commands import HELP, read_commands
-from gridbus.cli.dev_log import plugin_log
-from gridbus.cli.dev_screen import Screen, showing
-from gridbus.cli.dev_session import Session
+from gridbus.cli.dev.board import Board
+from gridbus.cli.dev.log import plugin_log
+from gridbus.cli.dev.screen import Screen, showing
+from gridbus.cli.dev.session import Session
+from gridbus.cli.dev.typed import HELP, read_commands
 from gridbus.cli.signals import Interruption, interruptible
 from gridbus.cli.streams import output_console, progress_console
 from gridbus.errors import GridbusError

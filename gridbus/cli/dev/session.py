@@ -13,11 +13,11 @@ from anyio.abc import TaskGroup
 
 from gridbus.app import App
 from gridbus.bundles import read_bundle
-from gridbus.cli.dev_board import Board
-from gridbus.cli.dev_commands import COMMANDS, HELP
-from gridbus.cli.dev_events import Events
-from gridbus.cli.dev_table import COLUMNS, Examples, demo_rows
-from gridbus.cli.dev_trouble import of_error
+from gridbus.cli.dev.board import Board
+from gridbus.cli.dev.events import Events
+from gridbus.cli.dev.table import COLUMNS, Examples, demo_rows
+from gridbus.cli.dev.trouble import of_error
+from gridbus.cli.dev.typed import COMMANDS, HELP
 from gridbus.errors import FileFormatError, FileReadError, GridbusError, PluginError, PluginReloadError
 
 _LOOK = 0.2  # seconds between two looks at the code of a plugin that does not load

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gridbus.bus import Bus
-from gridbus.cli.dev_trouble import of_reload
+from gridbus.cli.dev.trouble import of_reload
 from gridbus.events import Event
 from gridbus.events.system import (
     PLUGIN_DRAINED,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gridbus.cli.dev_board import Board
-from gridbus.cli.dev_commands import HELP
-from gridbus.cli.dev_trouble import Trouble
+from gridbus.cli.dev.board import Board
+from gridbus.cli.dev.trouble import Trouble
+from gridbus.cli.dev.typed import HELP
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType

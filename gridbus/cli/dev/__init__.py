@@ -1,0 +1,1 @@
+"""``gridbus dev``: the loop of a plugin's author."""
