@@ -58,6 +58,7 @@ class Reconfiguring:
         self._tell = log_change if tell is None else tell
         self._grants, self._quiet = grants, quiet
         self._running = self._seen = config
+        self._reading = anyio.Lock()
 
     @property
     def running(self) -> AppConfig:
@@ -69,16 +70,17 @@ class Reconfiguring:
         real = Path(await anyio.Path(self._path).resolve())  # an editor follows the link, a rename replaces it
         names = {self._path.name, real.name}
         folders = {self._path.absolute().parent, real.parent}
-        while True:
-            async with aclosing(watcher.changes(folders)) as batches:
-                async for paths in batches:
-                    if not paths or any(path.name in names for path in paths):  # none named: some may have been missed
-                        await self._settled()
-                        await self.reread()
-                    if not folders.isdisjoint(paths):
-                        break  # a folder went away, and with it what watched it
-            while not all([await anyio.Path(folder).is_dir() for folder in folders]):  # noqa: ASYNC110 - nobody tells
-                await anyio.sleep(_BACK)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._read_settled)  # it may have changed before it was watched
+            while True:
+                async with aclosing(watcher.changes(folders)) as batches:
+                    async for paths in batches:
+                        if not paths or any(path.name in names for path in paths):  # none: some may have been missed
+                            await self._read_settled()
+                        if not folders.isdisjoint(paths):
+                            break  # a folder went away, and with it what watched it
+                while not all([await anyio.Path(folder).is_dir() for folder in folders]):  # noqa: ASYNC110 - nobody tells
+                    await anyio.sleep(_BACK)
 
     async def reread(self) -> tuple[Change, ...]:
         """Read the file and apply it; where it cannot be used, all stays as it was, and that is told."""
@@ -263,6 +265,11 @@ class Reconfiguring:
             self._grants.pop(plugin_id, None)
         else:
             self._grants[plugin_id] = one.grants
+
+    async def _read_settled(self) -> None:
+        async with self._reading:
+            await self._settled()
+            await self.reread()
 
     async def _settled(self) -> None:
         """Wait until the file stays as it is for a moment: editors write in several steps."""

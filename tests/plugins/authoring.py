@@ -7,6 +7,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import anyio
+from anyio.lowlevel import checkpoint
+
+from gridbus.bus import Bus
 from gridbus.channels import Channel
 from gridbus.events import Topic
 from gridbus.manifest import PluginMetadata
@@ -96,3 +100,17 @@ def plugin_of(manager: PluginManager) -> Any:
 def modules() -> set[str]:
     """Return what is imported of plugins' folders."""
     return {name for name in sys.modules if name.startswith("gridbus_plugin_counter")}
+
+
+async def is_initializing(bus: Bus) -> None:
+    """Return when a generation of the plugin initializes."""
+    with anyio.fail_after(10):
+        while not any(job.name.startswith("initialize of") for job in bus._jobs):
+            await checkpoint()
+
+
+async def only_modules(count: int) -> None:
+    """Return when so many modules of the plugin are left: an import that was given up ends in a thread of its own."""
+    with anyio.fail_after(10):
+        while len(modules()) != count:
+            await checkpoint()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,7 @@ from gridbus.events.system import PLUGIN_DRAINED, PLUGIN_RELOAD_FAILED, PLUGIN_R
 from gridbus.manifest import PluginMetadata, ResourceLimits
 from gridbus.plugins import Plugin, PluginManager, on
 from gridbus.testing import FakeClock, Recorder
-from tests.plugins.authoring import CODE, SAY, TICK, Author, Hosted, modules, plugin_of
+from tests.plugins.authoring import CODE, SAY, TICK, Author, Hosted, is_initializing, modules, only_modules, plugin_of
 from tests.plugins.stand_ins import FakeHost
 
 
@@ -91,10 +90,7 @@ async def test_a_newer_wish_takes_the_place_of_one_that_hangs(
 
     async with anyio.create_task_group() as group:
         group.start_soon(reload)
-        while "gridbus_plugin_counter__2" not in sys.modules:
-            await checkpoint()
-        for _ in range(20):
-            await checkpoint()
+        await is_initializing(bus)
         author.save(word="mended")
         group.start_soon(reload)
     assert generations == [2, 2]
@@ -165,7 +161,7 @@ async def test_a_swap_waits_for_handlers_where_there_is_state(manager: PluginMan
     assert plugin_of(manager).heard == [0, 1, 2, 3, 4]
 
 
-async def test_what_goes_while_it_is_reloaded_goes(manager: PluginManager, author: Author) -> None:
+async def test_what_goes_while_it_is_reloaded_goes(manager: PluginManager, bus: Bus, author: Author) -> None:
     """A reload that has not swapped is given up, and whoever wished for it is told."""
     await manager.register_and_initialize(author.folder)
     author.save(CODE.replace("self.heard = []", "import anyio; await anyio.sleep_forever()"))
@@ -179,8 +175,7 @@ async def test_what_goes_while_it_is_reloaded_goes(manager: PluginManager, autho
 
     async with anyio.create_task_group() as group:
         group.start_soon(reload)
-        while "gridbus_plugin_counter__2" not in sys.modules:
-            await checkpoint()
+        await is_initializing(bus)
         await manager.unregister_and_destroy("counter")
     assert "is going" in str(errors[0])
     assert manager.list_plugins() == []
@@ -204,7 +199,7 @@ async def test_cancelling_whoever_wished_changes_nothing(
         await bus.publish_and_wait(TICK, turns)
         assert manager.get_plugin("counter").generation - generation in (0, 1)
         assert plugin_of(manager).heard[-1] == turns
-        assert len(modules()) == 3
+        await only_modules(3)
         assert footprint() == before
     assert plugin_of(manager).heard == list(range(0, 400, 7))
 
