@@ -9,13 +9,13 @@ import anyio.to_thread
 
 from gridbus.channels.plugins import PluginCode
 from gridbus.clock import Clock
+from gridbus.manifest import MANIFEST_NAME
 from gridbus.reload.checkout import Lock
 from gridbus.reload.places import Places, places_of
 from gridbus.reload.quiet import Look
 from gridbus.reload.reading import Reading, read_all
 
 _CODE = ".py"
-_MANIFEST = "gridbus-plugin.toml"
 
 
 class Sources(Protocol):
@@ -88,7 +88,7 @@ class FileSources:
 
     def is_data(self, path: Path) -> bool:
         """Tell whether a path is in the folder and neither code nor manifest, by its name."""
-        return self._is_inside(path) and path.suffix != _CODE and path.name != _MANIFEST
+        return self._is_inside(path) and path.suffix != _CODE and path.name != MANIFEST_NAME
 
     def _is_inside(self, path: PurePath) -> bool:
         return self.folder is not None and self.folder in path.parents
