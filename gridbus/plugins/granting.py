@@ -51,6 +51,13 @@ class Granting:
             await self._facts.tell(PLUGIN_PERMISSION_REVOKED, PluginPermissionRevoked(plugin_id, str(kept)))
         await self._decisions.forget(plugin_id, unwanted)
 
+    async def refresh(self, record: Record) -> None:
+        """Let what was granted and revoked while a generation was made hold for it too."""
+        now = self._decisions.limited(record.id, record.granted)
+        changed = tuple({*now} ^ {*record.granted})
+        if record.ctx is not None and changed:
+            await self._apply(record, record.ctx, now, changed)
+
     def _running(self, plugin_id: str) -> tuple[Record, PluginContext]:
         record = self._registry.get(plugin_id)
         if record.ctx is None:

@@ -84,9 +84,11 @@ class PluginManager(Renewal):
         )
         self._boarding = Boarding(self._registry, self._lifecycle, self._check_open)
         self._admission = Admission(Loader(timeout=load_timeout), Apart(host, self._lifecycle.grant), isolation)
-        self._swapping = Swapping(bus, self._registry, self._facts, self._lifecycle, self._admission, self._leaks)
-        self._configuring = Configuring(bus, self._registry, self._facts, self._swapping)
         self._permissions = Granting(self._registry, self._facts, self._lifecycle.decisions)
+        self._swapping = Swapping(
+            bus, self._registry, self._facts, self._lifecycle, self._admission, self._permissions, self._leaks
+        )
+        self._configuring = Configuring(bus, self._registry, self._facts, self._swapping)
         self._started = False
 
     async def __aenter__(self) -> Self:

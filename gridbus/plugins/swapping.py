@@ -27,6 +27,7 @@ from gridbus.plugins.admission import Admission
 from gridbus.plugins.contract import contract_of_scope, differences
 from gridbus.plugins.facts import Facts
 from gridbus.plugins.failure import described, strip
+from gridbus.plugins.granting import Granting
 from gridbus.plugins.handover import check, has_state, snapshot, succeed
 from gridbus.plugins.leaks import Leaks, belongings
 from gridbus.plugins.lifecycle import Lifecycle
@@ -69,10 +70,11 @@ class Swapping:
         facts: Facts,
         lifecycle: Lifecycle,
         admission: Admission,
+        granting: Granting,
         leaks: Leaks,
     ) -> None:
         self._bus, self._registry, self._facts = bus, registry, facts
-        self._lifecycle, self._admission, self._leaks = lifecycle, admission, leaks
+        self._lifecycle, self._admission, self._granting, self._leaks = lifecycle, admission, granting, leaks
         self._numbers: defaultdict[str, count[int]] = defaultdict(lambda: count(2))
         self._turns: dict[str, Turns] = {}
 
@@ -131,7 +133,7 @@ class Swapping:
             kept=() if affected else needing,
             restarted=affected,
         )
-        await finish(self._bus, partial(self._end, old, fact), name=f"drain {old.id}")
+        await finish(self._bus, partial(self._end, old, new, fact), name=f"drain {old.id}")
         for other in affected:
             reason = f"{new.id!r}, which it needs, was reloaded: {'; '.join(attempt.changes) or wish.reason}"
             with suppress(PluginReloadError, PluginStateError):  # that was told
@@ -209,9 +211,10 @@ class Swapping:
 
     # --- after the swap ------------------------------------------------------------------------------------------
 
-    async def _end(self, old: Record, fact: PluginReloaded) -> None:
+    async def _end(self, old: Record, new: Record, fact: PluginReloaded) -> None:
         """Tell that the new generation serves, and let the one before end."""
         began = self._bus.clock.monotonic()
+        await self._granting.refresh(new)
         await self._facts.tell(PLUGIN_RELOADED, fact)
         plugin_id, generation = old.id, old.generation
         is_clean, cancelled = await self._dismantle(old)

@@ -309,3 +309,18 @@ async def test_a_cancelled_end_does_not_keep_a_plugin_from_being_reloaded(
         group.start_soon(manager.unregister_and_destroy, "counter")
         group.cancel_scope.cancel()
     assert (await manager.reload_plugin("counter")).generation == 2
+
+
+async def test_what_is_revoked_while_a_generation_is_made_is_revoked_for_it(
+    manager: PluginManager, bus: Bus, author: Author
+) -> None:
+    """An operator's word holds, whichever generation is there to hear it."""
+    await manager.register_and_initialize(author.folder)
+    author.save(CODE.replace("self.heard = []", "import anyio; self.heard = []; await anyio.sleep(0.05)"))
+    async with anyio.create_task_group() as group:
+        group.start_soon(manager.reload_plugin, "counter")
+        await is_initializing(bus)
+        await manager.revoke_permission("counter", "subscribe:app:*")
+    await bus.publish_and_wait(TICK, 1)
+    assert (manager.get_plugin("counter").generation, manager.get_plugin("counter").granted) == (2, ())
+    assert plugin_of(manager).heard == []
