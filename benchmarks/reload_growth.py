@@ -181,6 +181,8 @@ def _module_of(thing: Any) -> Any:
         return thing.get("__name__")  # the globals of a module, which live as long as any function or frame of it
     if issubclass(kind, ModuleType):
         return vars(thing).get("__name__")
-    if issubclass(kind, type) or kind in (FunctionType, MethodType):
+    if kind is FunctionType:  # its ``__module__`` may be another's: attrs names a function of its own after any class
+        return thing.__globals__.get("__name__")
+    if issubclass(kind, type) or kind is MethodType:
         return getattr(thing, "__module__", None)
     return kind.__module__
