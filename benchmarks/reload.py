@@ -60,9 +60,9 @@ def measure(*, quick: bool = False) -> list[Figure]:
     """Return all figures; each measurement has an interpreter of its own."""
     figures = []
     for kind, usual, most, pause in _HOSTS:
-        figures += save_figures(5 if quick else 100, kind, usual, most)
-        figures += flow_figures(5 if quick else 100, kind, pause)
-    figures += idle_figures(1.0 if quick else 5.0)
+        figures += save_figures(2 if quick else 100, kind, usual, most)
+        figures += flow_figures(2 if quick else 100, kind, pause)
+    figures += idle_figures(0.3 if quick else 5.0)
     figures += peer_figures(1 if quick else 10)
     rest = 0.2 if quick else 11.0
     figures += growth_figures(30 if quick else 1_000, "inline", 20 if quick else 100, rest)

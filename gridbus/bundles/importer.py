@@ -7,6 +7,7 @@ import importlib
 import importlib.abc
 import marshal
 import os
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from importlib.machinery import (
@@ -26,6 +27,8 @@ from gridbus.bundles.finding import PackagesFinder
 from gridbus.bundles.leaving import forget_modules, forget_traces
 from gridbus.bundles.loader import CodeLoader, file_spec, namespace_spec
 from gridbus.bundles.showing import SourceLines
+
+_BREATH = 0.0003  # seconds
 
 
 class FolderImporter(importlib.abc.MetaPathFinder):
@@ -176,7 +179,11 @@ class BundleImporter(FolderImporter):
         self.bundle = bundle
 
     def _code(self, path: str) -> CodeType:
-        return self.bundle.code(path)
+        code = self.bundle.code(path)
+        # Imports run in a thread, beside a loop that carries events: between compiling a module and running it the loop
+        # gets a turn, where it would wait for all of the import otherwise.
+        threading.Event().wait(_BREATH)
+        return code
 
     def _source(self, path: str) -> str:
         return decode_source(self.bundle.files[path].data)
