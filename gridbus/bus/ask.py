@@ -50,7 +50,7 @@ class Request(msgspec.Struct, eq=False):
 
 
 class RequestMailbox(Mailbox):
-    """A mailbox of requests: whoever asks is told when theirs is lost."""
+    """A mailbox of requests, which is what the hub knows of a server; whoever asks is told when theirs is lost."""
 
     __slots__ = ("channel", "is_stream")
 
@@ -79,15 +79,6 @@ class RequestMailbox(Mailbox):
     def forget(self, event: Any) -> None:
         """Tell the asker that no reply will come."""
         event.fail(ServerGone(f"{self.owner!r} stopped serving {event.channel.name} before it replied"))
-
-
-class Server:
-    """What the hub knows of one server."""
-
-    __slots__ = ("channel", "is_stream", "mailbox", "owner")
-
-    def __init__(self, channel: Channel[Any, Any], owner: str, mailbox: Mailbox, *, is_stream: bool) -> None:
-        self.channel, self.owner, self.mailbox, self.is_stream = channel, owner, mailbox, is_stream
 
 
 def answering(channel: Channel[M, R], fn: Callable[[M], Awaitable[R]]) -> Callable[[Request], Awaitable[None]]:
@@ -130,6 +121,6 @@ def refuse_circles(mailbox: Mailbox, what: str) -> Cell | None:
     return cell
 
 
-def wants_stream(server: Server) -> ChannelError:
+def wants_stream(server: RequestMailbox) -> ChannelError:
     """Return the error for asking a server that streams."""
     return ChannelError(f"{server.owner!r} streams on {server.channel.name}: use ask_stream")

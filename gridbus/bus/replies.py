@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from gridbus.bus.ask import Request, Server, remote_error
+from gridbus.bus.ask import Request, RequestMailbox, remote_error
 from gridbus.bus.jobs import Job
 from gridbus.channels.channel import Channel
 from gridbus.channels.hub import Hub
@@ -72,7 +72,7 @@ def answering_streams(
 
 @asynccontextmanager
 async def open_replies(
-    hub: Hub[Server],
+    hub: Hub[RequestMailbox],
     channel: Channel[M, R],
     message: M,
     origin: Origin,
@@ -106,7 +106,7 @@ async def open_replies(
             raise ServerGone(f"{server.owner!r} stopped serving {channel.name} in the middle of a stream")
 
     with receive, send:
-        putter = server.mailbox.put(request)
+        putter = server.put(request)
         try:
             async with aclosing(read()) as replies:
                 yield replies

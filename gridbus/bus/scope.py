@@ -83,9 +83,9 @@ class Scope:
         return tuple(self._subscriptions)
 
     @property
-    def servers(self) -> tuple[Subscription, ...]:
-        """Those of the subscriptions that answer on channels."""
-        return tuple(kept for kept in self.subscriptions if isinstance(kept.mailbox, RequestMailbox))
+    def servers(self) -> tuple[RequestMailbox, ...]:
+        """The mailboxes of those of the subscriptions that answer on channels."""
+        return tuple(kept.mailbox for kept in self.subscriptions if isinstance(kept.mailbox, RequestMailbox))
 
     @property
     def interceptors(self) -> tuple[Interceptor, ...]:

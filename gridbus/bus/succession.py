@@ -97,8 +97,7 @@ class Succession:
             ChannelTypeError: another owner serves a channel of the new scope with other types; nothing has changed.
         """
         for server in self._new.servers:
-            if isinstance(server.mailbox, RequestMailbox):
-                self._new.bus.check_server(server.mailbox.channel, server.owner)
+            self._new.bus.check_server(server.channel, server.owner)
         for guard, successor in _pairs(self._old.interceptors, self._new.interceptors, _of_interceptor):
             if successor is not None:
                 successor.order = (successor.order[0], guard.order[1])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from gridbus.bus.ask import Request, RequestMailbox, Server, answering, refuse_circles, wants_stream
+from gridbus.bus.ask import Request, RequestMailbox, answering, refuse_circles, wants_stream
 from gridbus.bus.cell import get_cell
 from gridbus.bus.classify import classify_timed, name_of
 from gridbus.bus.deadlines import Deadlines
@@ -30,7 +30,7 @@ class Switchboard(Subscriber):
 
     def __init__(self, bus_id: str, clock: Clock, hop_limit: int, middleware: tuple[Middleware, ...]) -> None:
         super().__init__(bus_id, clock, hop_limit, middleware)
-        self._hub: Hub[Server] = Hub()
+        self._hub: Hub[RequestMailbox] = Hub()
         self._servers: dict[Subscription, None] = {}
         self._deadlines = Deadlines(clock)
 
@@ -86,14 +86,13 @@ class Switchboard(Subscriber):
             activity=self._activity,
             reporter=self._reporter,
         )
-        server = Server(channel, owner, mailbox, is_stream=is_stream)
 
         def enter(subscription: Subscription) -> None:
-            self._hub.add(channel, owner, server)
+            self._hub.add(channel, owner, mailbox)
             self._servers[subscription] = None
 
         def remove(subscription: Subscription) -> None:
-            self._hub.remove(channel, owner, server)
+            self._hub.remove(channel, owner, mailbox)
             self._servers.pop(subscription, None)
             for job in streams:
                 job.cancel()
@@ -134,10 +133,9 @@ class Switchboard(Subscriber):
             self._check_open()
         if not isinstance(message, channel.message_check):
             raise channel.wrong_message(message)
-        server = self._hub.find(channel, to)
-        if server.is_stream:
-            raise wants_stream(server)
-        mailbox = server.mailbox
+        mailbox = self._hub.find(channel, to)
+        if mailbox.is_stream:
+            raise wants_stream(mailbox)
         cell = trace = None
         if get_cell() is not None:
             cell, trace = refuse_circles(mailbox, f"asking {channel.name}"), self._trace()
@@ -179,7 +177,7 @@ class Switchboard(Subscriber):
         server = self._hub.find(channel, to)
         if server.is_stream:
             raise wants_stream(server)
-        putter = server.mailbox.put(Request(channel, message, self._origin_of(source), self._trace()))
+        putter = server.put(Request(channel, message, self._origin_of(source), self._trace()))
         if putter is not None:
             await self._wait_for_room([putter])
 

@@ -18,7 +18,6 @@ import attrs
 import msgspec
 
 from gridbus.bus import Scope
-from gridbus.bus.ask import RequestMailbox
 from gridbus.channels import Channel
 
 _GENERATION = re.compile(r"\b(gridbus_plugin_\w+?)__\d+\b")  # what import packages are named from the second one on
@@ -54,9 +53,9 @@ def contract_of(channels: Iterable[Channel[Any, Any]], streams: Collection[str] 
 
 def contract_of_scope(scope: Scope) -> dict[str, str]:
     """Return ``contract_of`` for the channels that are served through a scope."""
-    mailboxes = [server.mailbox for server in scope.servers if isinstance(server.mailbox, RequestMailbox)]
-    streams = [mailbox.channel.name for mailbox in mailboxes if mailbox.is_stream]
-    return contract_of((mailbox.channel for mailbox in mailboxes), streams)
+    servers = scope.servers
+    streams = [server.channel.name for server in servers if server.is_stream]
+    return contract_of((server.channel for server in servers), streams)
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:

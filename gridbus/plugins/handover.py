@@ -39,7 +39,9 @@ async def snapshot(bus: Bus, record: Record) -> Any:
     plugin = record.plugin
     if plugin is None or not has_state(record):
         return None
-    return await run_step(bus, record, plugin.snapshot_state, name="snapshot", timeout=_of_leaving(record))
+    return await run_step(
+        bus, record, plugin.snapshot_state, name="snapshot", timeout=record.metadata.limits.destroy_timeout
+    )
 
 
 async def succeed(bus: Bus, record: Record, state: Any, from_version: str) -> None:
@@ -118,7 +120,3 @@ def hooks_of(plugin: Plugin[Any]) -> tuple[str, ...]:
 def _hooks(record: Record) -> tuple[str, ...]:
     plugin = record.plugin
     return () if plugin is None else hooks_of(plugin) if isinstance(plugin, Plugin) else plugin.hooks
-
-
-def _of_leaving(record: Record) -> float:
-    return record.metadata.limits.destroy_timeout
